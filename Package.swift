@@ -1,0 +1,49 @@
+// swift-tools-version: 6.2
+
+import PackageDescription
+
+/// One set of rules for every target: Swift 6, unsafe code marked where it stands, no warnings.
+let strict: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .strictMemorySafety(),
+  .treatAllWarnings(as: .error),
+]
+
+let package = Package(
+  name: "staticcall",
+  products: [
+    .executable(name: "staticcall", targets: ["staticcall"])
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+    .package(url: "https://github.com/apple/swift-system", from: "1.8.0"),
+    .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.0"),
+  ],
+  targets: [
+    .systemLibrary(
+      name: "CLibelf", pkgConfig: "libelf", providers: [.apt(["libelf-dev"])]),
+    .systemLibrary(
+      name: "CCapstone", pkgConfig: "capstone", providers: [.apt(["libcapstone-dev"])]),
+    .systemLibrary(name: "CLinux"),
+    .target(
+      name: "ObjectFile",
+      dependencies: [
+        "CLibelf", "CLinux", .product(name: "SystemPackage", package: "swift-system"),
+      ],
+      swiftSettings: strict),
+    .target(name: "Disassembly", dependencies: ["CCapstone"], swiftSettings: strict),
+    .target(name: "StaticCalls", dependencies: ["ObjectFile", "Disassembly"], swiftSettings: strict),
+    .target(name: "Reports", dependencies: ["ObjectFile", "StaticCalls"], swiftSettings: strict),
+    .executableTarget(
+      name: "staticcall",
+      dependencies: [
+        "ObjectFile", "Reports", "StaticCalls",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "SystemPackage", package: "swift-system"),
+      ],
+      swiftSettings: strict),
+  ]
+)

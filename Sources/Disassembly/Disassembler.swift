@@ -1,0 +1,96 @@
+import CCapstone
+
+/// Decodes one instruction at a time through Capstone. Nothing else in the project calls Capstone.
+///
+/// The layout of Capstone's detail records differs between its major versions; whatever reads them is in this folder.
+@safe public struct Disassembler: ~Copyable {
+  public let instructionSet: InstructionSet
+  private var handle: csh
+  private let buffer: UnsafeMutablePointer<cs_insn>
+
+  /// Throws ``DisassemblyError`` where Capstone cannot decode `instructionSet`.
+  public init(_ instructionSet: InstructionSet) throws(DisassemblyError) {
+    unsafe (handle, buffer) = try Self.open(instructionSet)
+    self.instructionSet = instructionSet
+  }
+
+  private static func open(
+    _ instructionSet: InstructionSet
+  ) throws(DisassemblyError) -> (csh, UnsafeMutablePointer<cs_insn>) {
+    let (architecture, mode) =
+      switch instructionSet {
+      case .x86_64: (CS_ARCH_X86, CS_MODE_64)
+      case .aarch64: (CS_ARCH_ARM64, CS_MODE_ARM)
+      }
+    var handle: csh = 0
+    // SAFETY: the handle is a local variable that Capstone fills in.
+    let status = unsafe cs_open(architecture, mode, &handle)
+    guard status == CS_ERR_OK, cs_option(handle, CS_OPT_DETAIL, Int(CS_OPT_ON.rawValue)) == CS_ERR_OK,
+      let buffer = unsafe cs_malloc(handle)
+    else { throw DisassemblyError(capstoneStatus: status.rawValue) }
+    return unsafe (handle, buffer)
+  }
+
+  deinit {
+    // SAFETY: both were made in `init` and are given back once.
+    unsafe cs_free(buffer, 1)
+    var handle = handle
+    _ = unsafe cs_close(&handle)
+  }
+
+  /// The longest instruction of either instruction set, in bytes.
+  private static let longestInstruction = 15
+
+  /// Decodes the instruction at `offset` of a section that holds `code`; `nil` where the bytes are no known instruction or
+  /// `offset` is out of range.
+  public func decode(_ code: Span<UInt8>, at offset: Int) -> Instruction? {
+    guard offset >= 0, offset < code.count else { return nil }
+    let window = code.extracting(offset..<min(offset + Self.longestInstruction, code.count))
+    // SAFETY: Capstone reads at most `size` bytes at `bytes` and writes the one record of `buffer`, detail included.
+    let decoded = unsafe window.withUnsafeBufferPointer { bytes in
+      var cursor = bytes.baseAddress
+      var size = bytes.count
+      var address = UInt64(offset)
+      return unsafe cs_disasm_iter(handle, &cursor, &size, &address, buffer)
+    }
+    guard decoded, let detail = unsafe buffer.pointee.detail else { return nil }
+    // SAFETY: with detail switched on, each decoded instruction has a record of its own architecture.
+    switch instructionSet {
+    case .x86_64: return unsafe Self.x86Instruction(buffer.pointee, detail.pointee, written(), window, at: offset)
+    case .aarch64: return unsafe Self.arm64Instruction(buffer.pointee, detail.pointee, written(), at: offset)
+    }
+  }
+
+  /// The general-purpose registers that the instruction in the buffer writes.
+  private func written() -> RegisterSet {
+    // SAFETY: cs_regs is an array of 64 numbers; Capstone says how many of them it filled in.
+    unsafe withUnsafeTemporaryAllocation(of: UInt16.self, capacity: 128) { registers in
+      guard let read = registers.baseAddress else { return [] }
+      let written = unsafe read + 64
+      var readCount: UInt8 = 0
+      var writtenCount: UInt8 = 0
+      guard unsafe cs_regs_access(handle, buffer, read, &readCount, written, &writtenCount) == CS_ERR_OK else {
+        return []
+      }
+      var set: RegisterSet = []
+      for position in 0..<Int(writtenCount) {
+        if let register = register(forCapstone: UInt32(unsafe written[position])) { set.insert(RegisterSet(register)) }
+      }
+      return set
+    }
+  }
+
+  private func register(forCapstone number: UInt32) -> Register? {
+    switch instructionSet {
+    case .x86_64: Self.x86Register(number)
+    case .aarch64: Self.arm64Register(number)
+    }
+  }
+}
+
+/// Capstone refuses to work; its status number (`cs_err`) says why.
+public struct DisassemblyError: Error, Equatable, Sendable {
+  public var capstoneStatus: UInt32
+
+  public var message: String { "the Capstone library cannot decode this machine (status \(capstoneStatus))" }
+}

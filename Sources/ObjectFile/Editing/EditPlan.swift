@@ -1,0 +1,102 @@
+/// Everything that is to change in an object, as values. Nothing in an object changes that is not written here, apart from
+/// what follows from it: moved symbol indexes, grown string tables, the section header table.
+public struct EditPlan: Sendable {
+  /// Local symbols to insert behind the existing local ones.
+  public var localSymbols: [NewSymbol] = []
+  /// Global symbols to append.
+  public var globalSymbols: [NewSymbol] = []
+  public var addedSections: [AddedSection] = []
+  public var replacedSections: [ReplacedSection] = []
+
+  public init() {}
+
+  public var isEmpty: Bool {
+    localSymbols.isEmpty && globalSymbols.isEmpty && addedSections.isEmpty && replacedSections.isEmpty
+  }
+}
+
+/// A symbol that an edit adds, with value and size 0.
+public struct NewSymbol: Equatable, Sendable {
+  /// Empty for a section symbol.
+  public var name: [UInt8]
+  public var type: SymbolType
+  /// The section it is defined in, or `nil` for an undefined symbol.
+  public var section: SectionIndex?
+
+  public init(name: [UInt8], type: SymbolType, section: SectionIndex?) {
+    self.name = name
+    self.type = type
+    self.section = section
+  }
+}
+
+/// A symbol that a planned relocation names: one of the object's, or one that the same plan adds.
+public enum SymbolReference: Hashable, Sendable {
+  case existing(SymbolIndex)
+  /// Position in ``EditPlan/localSymbols``.
+  case newLocal(Int)
+  /// Position in ``EditPlan/globalSymbols``.
+  case newGlobal(Int)
+}
+
+/// A relocation of a section that an edit writes.
+public struct PlannedRelocation: Hashable, Sendable {
+  public var offset: SectionOffset
+  public var type: RelocationType
+  public var symbol: SymbolReference
+  public var addend: Int64
+
+  public init(offset: SectionOffset, type: RelocationType, symbol: SymbolReference, addend: Int64) {
+    self.offset = offset
+    self.type = type
+    self.symbol = symbol
+    self.addend = addend
+  }
+}
+
+/// A section to append, together with its `SHT_RELA` section where it has relocations.
+public struct AddedSection: Sendable {
+  public var name: String
+  public var type: SectionType
+  public var flags: SectionFlags
+  public var alignment: UInt64
+  public var entrySize: UInt64
+  public var contents: [UInt8]
+  public var relocations: [PlannedRelocation]
+
+  public init(
+    name: String, type: SectionType, flags: SectionFlags, alignment: UInt64, entrySize: UInt64, contents: [UInt8],
+    relocations: [PlannedRelocation]
+  ) {
+    self.name = name
+    self.type = type
+    self.flags = flags
+    self.alignment = alignment
+    self.entrySize = entrySize
+    self.contents = contents
+    self.relocations = relocations
+  }
+}
+
+/// A section whose contents and relocations are written anew. Its index and its name stay.
+public struct ReplacedSection: Sendable {
+  public var section: SectionIndex
+  /// The section's present `SHT_RELA` section, or `nil` where one has to be added.
+  public var relocationSection: SectionIndex?
+  public var alignment: UInt64
+  public var entrySize: UInt64
+  public var contents: [UInt8]
+  public var relocations: [PlannedRelocation]
+
+  public init(
+    section: SectionIndex, relocationSection: SectionIndex?, alignment: UInt64, entrySize: UInt64, contents: [UInt8],
+    relocations: [PlannedRelocation]
+  ) {
+    self.section = section
+    self.relocationSection = relocationSection
+    self.alignment = alignment
+    self.entrySize = entrySize
+    self.contents = contents
+    self.relocations = relocations
+  }
+}

@@ -1,0 +1,278 @@
+/// The part that an edit appends to an object, and the few bytes that it changes in front of it.
+///
+/// Existing sections keep their offsets and bytes. What grows is written again behind the old end of the file, in a fixed
+/// order with zero padding, so that the same plan gives the same bytes; the section header table comes last.
+struct TailLayout {
+  /// The bytes behind the old end of the file.
+  private(set) var tail: [UInt8] = []
+  /// Changes to the old bytes.
+  private(set) var patches: [Patch] = []
+
+  struct Patch: Equatable {
+    /// File offset, in bytes.
+    var offset: Int
+    var bytes: [UInt8]
+  }
+
+  private let originalSize: Int
+  private let sectionNames: SectionIndex
+  private var headers: [Section]
+  /// What each string table gains. Keyed by section, because the names of symbols and sections may share one table.
+  private var addedStrings: [SectionIndex: [UInt8]] = [:]
+  private let renumbering: SymbolRenumbering?
+
+  /// Lays out `plan` over `object`, whose symbol table the plan's new symbols and relocations go through.
+  init(_ plan: EditPlan, over object: borrowing ObjectFile) throws(ObjectFileError) {
+    originalSize = object.image.count
+    sectionNames = object.header.sectionNames
+    headers = object.sections
+    renumbering = object.symbolTable.map { SymbolRenumbering($0, insertedLocals: plan.localSymbols.count) }
+    if !plan.localSymbols.isEmpty { try renumberSymbols(of: object) }
+    if !plan.localSymbols.isEmpty || !plan.globalSymbols.isEmpty { addSymbols(of: plan, to: object) }
+    for section in plan.replacedSections { replace(section, plan, object) }
+    for section in plan.addedSections { add(section, plan, object) }
+    writeStringTables(of: object)
+    writeHeaders(of: object)
+  }
+
+  // MARK: Symbols
+
+  private mutating func renumberSymbols(of object: borrowing ObjectFile) throws(ObjectFileError) {
+    try object.checkCanRenumber()
+    guard let renumbering, !renumbering.isIdentity else { return }
+    for section in object.sections {
+      switch section.type {
+      case .rela: renumberRelocations(of: section, recordSize: Relocation.size, object, renumbering)
+      case .rel: renumberRelocations(of: section, recordSize: 16, object, renumbering)
+      case .group: headers[section.index.rawValue].info = UInt32(renumbering.newIndex(of: Int(section.info)))
+      case .llvmAddrsig:
+        if let contents = try object.renumberedAddrsig(section.index, renumbering) {
+          move(section.index, to: contents, alignment: 1)
+        }
+      default: break
+      }
+    }
+  }
+
+  private mutating func renumberRelocations(
+    of section: Section, recordSize: Int, _ object: borrowing ObjectFile, _ renumbering: SymbolRenumbering
+  ) {
+    // In both record formats r_info follows the eight bytes of r_offset, with the symbol index in its upper half.
+    let symbolField = 12
+    object.withContents(of: section.index) { records in
+      for record in stride(from: 0, to: records.count, by: recordSize) {
+        guard let old = records.littleEndian(UInt32.self, at: record + symbolField) else { return }
+        guard renumbering.moved.contains(Int(old)) else { continue }
+        let new = UInt32(renumbering.newIndex(of: Int(old)))
+        patches.append(
+          Patch(offset: Int(section.fileOffset) + record + symbolField, bytes: littleEndianBytes(new)))
+      }
+    }
+  }
+
+  private mutating func addSymbols(of plan: EditPlan, to object: borrowing ObjectFile) {
+    guard let table = object.symbolTable, let renumbering else { return }
+    let locals = plan.localSymbols.flatMap { record(of: $0, binding: .local, names: table.strings, object) }
+    let globals = plan.globalSymbols.flatMap { record(of: $0, binding: .global, names: table.strings, object) }
+    move(
+      table.section,
+      to: insert(locals, globals, into: table.section, recordSize: Symbol.size, renumbering, object), alignment: 8)
+    headers[table.section.rawValue].info += UInt32(plan.localSymbols.count)
+    extendSectionIndexes(of: plan, table, renumbering, object)
+  }
+
+  /// The records of a table that has one for each symbol, with those of new symbols put where the symbols go.
+  private func insert(
+    _ locals: [UInt8], _ globals: [UInt8], into section: SectionIndex, recordSize: Int, _ renumbering: SymbolRenumbering,
+    _ object: borrowing ObjectFile
+  ) -> [UInt8] {
+    object.withContents(of: section) { old in
+      var contents: [UInt8] = []
+      contents.reserveCapacity(old.count + locals.count + globals.count)
+      let movedBytes = (renumbering.moved.lowerBound * recordSize)..<(renumbering.moved.upperBound * recordSize)
+      contents.append(contentsOf: old, in: 0..<movedBytes.lowerBound)
+      contents.append(contentsOf: locals)
+      contents.append(contentsOf: old, in: movedBytes.upperBound..<old.count)
+      contents.append(contentsOf: old, in: movedBytes)
+      contents.append(contentsOf: globals)
+      return contents
+    }
+  }
+
+  private mutating func record(
+    of symbol: NewSymbol, binding: SymbolBinding, names: SectionIndex, _ object: borrowing ObjectFile
+  ) -> [UInt8] {
+    let name = symbol.name.isEmpty ? 0 : addString(symbol.name, to: names)
+    let section = symbol.section?.rawValue ?? 0
+    var bytes: [UInt8] = []
+    bytes.append(littleEndian: UInt32(name))
+    bytes.append(binding.rawValue << 4 | symbol.type.rawValue)
+    bytes.append(0)  // st_other: default visibility
+    bytes.append(littleEndian: section < Self.reservedSections ? UInt16(section) : Self.extendedIndex)
+    bytes.append(littleEndian: UInt64(0))  // st_value
+    bytes.append(littleEndian: UInt64(0))  // st_size
+    return bytes
+  }
+
+  /// `SHN_LORESERVE`: section numbers from here on do not fit the 16-bit fields.
+  private static let reservedSections = 0xff00
+  /// `SHN_XINDEX`: the number stands elsewhere.
+  private static let extendedIndex: UInt16 = 0xffff
+
+  /// Keeps the table of extended section indexes, where there is one or a new symbol needs one, in step with the symbols.
+  private mutating func extendSectionIndexes(
+    of plan: EditPlan, _ table: SymbolTable, _ renumbering: SymbolRenumbering, _ object: borrowing ObjectFile
+  ) {
+    func extended(_ symbols: [NewSymbol]) -> [UInt8] {
+      var bytes: [UInt8] = []
+      for symbol in symbols {
+        let section = symbol.section?.rawValue ?? 0
+        bytes.append(littleEndian: section < Self.reservedSections ? UInt32(0) : UInt32(section))
+      }
+      return bytes
+    }
+    let locals = extended(plan.localSymbols)
+    let globals = extended(plan.globalSymbols)
+    if let section = table.extendedIndexes {
+      move(section, to: insert(locals, globals, into: section, recordSize: 4, renumbering, object), alignment: 4)
+    } else if locals.contains(where: { $0 != 0 }) {
+      let behindLocals = table.count - table.firstGlobal + plan.globalSymbols.count
+      appendSection(
+        named: ".symtab_shndx", type: .symtabShndx, flags: [],
+        contents: [UInt8](repeating: 0, count: table.firstGlobal * 4) + locals
+          + [UInt8](repeating: 0, count: behindLocals * 4),
+        link: table.section, info: 0, alignment: 4, entrySize: 4)
+    }
+  }
+
+  // MARK: Sections
+
+  private mutating func add(_ section: AddedSection, _ plan: EditPlan, _ object: borrowing ObjectFile) {
+    let index = SectionIndex(headers.count)
+    appendSection(
+      named: section.name, type: section.type, flags: section.flags, contents: section.contents, link: SectionIndex(0),
+      info: 0, alignment: section.alignment, entrySize: section.entrySize)
+    appendRelocations(section.relocations, of: index, named: section.name, plan, object)
+  }
+
+  private mutating func replace(_ section: ReplacedSection, _ plan: EditPlan, _ object: borrowing ObjectFile) {
+    headers[section.section.rawValue].entrySize = section.entrySize
+    headers[section.section.rawValue].alignment = section.alignment
+    move(section.section, to: section.contents, alignment: Int(section.alignment))
+    if let relocations = section.relocationSection {
+      move(relocations, to: bytes(of: section.relocations, plan, object), alignment: 8)
+    } else {
+      appendRelocations(section.relocations, of: section.section, named: object.name(of: section.section), plan, object)
+    }
+  }
+
+  private mutating func appendRelocations(
+    _ relocations: [PlannedRelocation], of section: SectionIndex, named name: String, _ plan: EditPlan,
+    _ object: borrowing ObjectFile
+  ) {
+    guard !relocations.isEmpty, let symbols = object.symbolTable else { return }
+    appendSection(
+      named: ".rela" + name, type: .rela, flags: .infoLink, contents: bytes(of: relocations, plan, object),
+      link: symbols.section, info: section.rawValue, alignment: 8, entrySize: UInt64(Relocation.size))
+  }
+
+  private func bytes(
+    of relocations: [PlannedRelocation], _ plan: EditPlan, _ object: borrowing ObjectFile
+  ) -> [UInt8] {
+    guard let table = object.symbolTable, let renumbering else { return [] }
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(relocations.count * Relocation.size)
+    for planned in relocations {
+      let symbol =
+        switch planned.symbol {
+        case .existing(let old): renumbering.newIndex(of: old.rawValue)
+        case .newLocal(let position): table.firstGlobal + position
+        case .newGlobal(let position): table.count + plan.localSymbols.count + position
+        }
+      let record = Relocation(
+        offset: planned.offset, type: planned.type, symbol: SymbolIndex(symbol), addend: planned.addend)
+      bytes.append(littleEndian: record.storedOffset)
+      bytes.append(littleEndian: record.info)
+      bytes.append(littleEndian: record.addend)
+    }
+    return bytes
+  }
+
+  private mutating func appendSection(
+    named name: String, type: SectionType, flags: SectionFlags, contents: [UInt8], link: SectionIndex, info: Int,
+    alignment: UInt64, entrySize: UInt64
+  ) {
+    let fileOffset = append(contents, alignment: Int(alignment))
+    headers.append(
+      Section(
+        index: SectionIndex(headers.count), nameOffset: UInt32(addString(Array(name.utf8), to: sectionNames)),
+        type: type, flags: flags, address: 0, fileOffset: UInt64(fileOffset), size: UInt64(contents.count),
+        link: UInt32(link.rawValue), info: UInt32(info), alignment: alignment, entrySize: entrySize))
+  }
+
+  /// Gives an existing section new contents in the tail.
+  private mutating func move(_ section: SectionIndex, to contents: [UInt8], alignment: Int) {
+    headers[section.rawValue].fileOffset = UInt64(append(contents, alignment: alignment))
+    headers[section.rawValue].size = UInt64(contents.count)
+  }
+
+  /// Appends bytes to the tail and returns their file offset.
+  private mutating func append(_ bytes: [UInt8], alignment: Int) -> Int {
+    let end = originalSize + tail.count
+    let start = alignment > 1 ? (end + alignment - 1) / alignment * alignment : end
+    tail.append(contentsOf: [UInt8](repeating: 0, count: start - end))
+    tail.append(contentsOf: bytes)
+    return start
+  }
+
+  // MARK: String tables and headers
+
+  /// Adds a string to a table and returns its offset in it. Strings that were added before serve again.
+  private mutating func addString(_ string: [UInt8], to table: SectionIndex) -> Int {
+    let oldSize = Int(headers[table.rawValue].size)
+    var added = addedStrings[table, default: []]
+    let new = string + [0]
+    // The name of a relocation section ends in the name of its section: one string holds both.
+    if let known = added.indices.first(where: { added[$0...].starts(with: new) }) { return oldSize + known }
+    added.append(contentsOf: new)
+    addedStrings[table] = added
+    return oldSize + added.count - new.count
+  }
+
+  private mutating func writeStringTables(of object: borrowing ObjectFile) {
+    for (table, added) in addedStrings.sorted(by: { $0.key < $1.key }) {
+      let old = object.withContents(of: table) { old in
+        var bytes: [UInt8] = []
+        bytes.append(contentsOf: old, in: 0..<old.count)
+        return bytes
+      }
+      move(table, to: old + added, alignment: 1)
+    }
+  }
+
+  private mutating func writeHeaders(of object: borrowing ObjectFile) {
+    let isExtended = headers.count >= Self.reservedSections
+    // Extended numbering: the count moves to the null section's sh_size.
+    if isExtended { headers[0].size = UInt64(headers.count) }
+    var table: [UInt8] = []
+    table.reserveCapacity(headers.count * Section.headerSize)
+    for header in headers {
+      table.append(littleEndian: header.nameOffset)
+      table.append(littleEndian: header.type.rawValue)
+      table.append(littleEndian: header.flags.rawValue)
+      table.append(littleEndian: header.address)
+      table.append(littleEndian: header.fileOffset)
+      table.append(littleEndian: header.size)
+      table.append(littleEndian: header.link)
+      table.append(littleEndian: header.info)
+      table.append(littleEndian: header.alignment)
+      table.append(littleEndian: header.entrySize)
+    }
+    let offset = append(table, alignment: 8)
+    patches.append(Patch(offset: Header.sectionTableOffsetField, bytes: littleEndianBytes(UInt64(offset))))
+    patches.append(
+      Patch(
+        offset: Header.sectionCountField,
+        bytes: littleEndianBytes(isExtended ? UInt16(0) : UInt16(headers.count))))
+  }
+}

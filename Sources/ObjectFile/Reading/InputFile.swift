@@ -1,0 +1,64 @@
+import Glibc
+public import SystemPackage
+
+/// An object's file, opened for reading, with what is needed later to notice that it changed meanwhile.
+public struct InputFile: ~Copyable {
+  let descriptor: FileDescriptor
+  let status: Stat
+
+  /// Opens a regular file. Symbolic links are followed; devices, pipes and directories are refused without reading them.
+  public init(_ path: FilePath) throws(ObjectFileError) {
+    (descriptor, status) = try Self.open(path)
+  }
+
+  deinit { try? descriptor.close() }
+
+  private static func open(_ path: FilePath) throws(ObjectFileError) -> (FileDescriptor, Stat) {
+    // Without `nonBlocking` the mere opening of a named pipe would wait for a writer.
+    let descriptor = try system("open the file") {
+      try FileDescriptor.open(path, .readOnly, options: [.closeOnExec, .nonBlocking])
+    }
+    do throws(ObjectFileError) {
+      let status = try system("examine the file") { try descriptor.stat() }
+      guard status.type == .regular else { throw .notARegularFile(describe(status.type)) }
+      return (descriptor, status)
+    } catch {
+      try? descriptor.close()
+      throw error
+    }
+  }
+
+  /// Size in bytes when the file was opened.
+  var size: Int { Int(status.size) }
+
+  /// Throws ``ObjectFileError/changedMeanwhile`` unless `path` still names this file, with the size and time it had.
+  func checkUnchanged(at path: FilePath) throws(ObjectFileError) {
+    let now = try system("examine the file") { try path.stat() }
+    guard
+      now.deviceID == status.deviceID, now.inode == status.inode, now.size == status.size,
+      now.st_mtim.tv_sec == status.st_mtim.tv_sec, now.st_mtim.tv_nsec == status.st_mtim.tv_nsec
+    else { throw .changedMeanwhile }
+  }
+}
+
+/// What a file that is not a regular file is, with its article.
+func describe(_ type: FileType) -> String {
+  switch type {
+  case .directory: "a directory"
+  case .characterSpecial, .blockSpecial: "a device"
+  case .fifo: "a pipe"
+  case .socket: "a socket"
+  default: "something else"
+  }
+}
+
+/// Runs system calls and says which operation failed.
+func system<Result>(_ operation: String, _ body: () throws -> Result) throws(ObjectFileError) -> Result {
+  do {
+    return try body()
+  } catch let error as Errno {
+    throw .system(operation: operation, error)
+  } catch {
+    throw .system(operation: operation, .ioError)
+  }
+}

@@ -1,0 +1,42 @@
+/// Both machines store headers, relocations and instructions with the least significant byte first.
+
+extension Span where Element == UInt8 {
+  /// The little-endian number in the bytes at `offset`, or `nil` where it would reach past the end.
+  public func littleEndian<Number: FixedWidthInteger>(_: Number.Type, at offset: Int) -> Number? {
+    let size = Number.bitWidth / 8
+    guard offset >= 0, count >= size, offset <= count - size else { return nil }
+    var number: Number = 0
+    for position in 0..<size {
+      number |= Number(truncatingIfNeeded: self[offset + position]) << Number(8 * position)
+    }
+    return number
+  }
+
+  /// Whether the bytes at `offset` are exactly `bytes`.
+  public func hasBytes(_ bytes: [UInt8], at offset: Int) -> Bool {
+    guard offset >= 0, count >= bytes.count, offset <= count - bytes.count else { return false }
+    for position in bytes.indices where self[offset + position] != bytes[position] { return false }
+    return true
+  }
+}
+
+extension Array where Element == UInt8 {
+  /// Appends `number`, least significant byte first.
+  mutating func append<Number: FixedWidthInteger>(littleEndian number: Number) {
+    for position in 0..<(Number.bitWidth / 8) {
+      append(UInt8(truncatingIfNeeded: number >> Number(8 * position)))
+    }
+  }
+
+  /// Appends the bytes of `span` in `range`.
+  mutating func append(contentsOf span: Span<UInt8>, in range: Range<Int>) {
+    for position in range { append(span[position]) }
+  }
+}
+
+/// The bytes of `number`, least significant byte first.
+func littleEndianBytes(_ number: some FixedWidthInteger) -> [UInt8] {
+  var bytes: [UInt8] = []
+  bytes.append(littleEndian: number)
+  return bytes
+}

@@ -1,0 +1,220 @@
+/// One relocatable ELF object, read through libelf and checked once: every index, offset and size handed out is in range.
+///
+/// The object borrows its bytes from the file; nothing is copied until an edit asks for it.
+@safe public struct ObjectFile: ~Copyable {
+  private let elf: ElfHandle
+  let image: Image
+  let header: Header
+
+  /// All section headers in index order, the null section at index 0 included.
+  public let sections: [Section]
+  /// The symbol table, or `nil` in an object without symbols.
+  public let symbolTable: SymbolTable?
+  /// Section groups, in index order.
+  public let groups: [SectionGroup]
+
+  public var machine: Machine { header.machine }
+
+  /// What the object holds besides, or in place of, machine code.
+  public let intermediateCode: IntermediateCode
+
+  /// Reads and checks the object in `input`.
+  public init(reading input: borrowing InputFile) throws(ObjectFileError) {
+    guard input.size > 0 else { throw .notElf }
+    try self.init(Image(reading: input.descriptor, size: input.size))
+  }
+
+  /// Reads and checks the object in `image`.
+  init(_ image: consuming Image) throws(ObjectFileError) {
+    let object = try ObjectFile(checkingSectionsOf: image)
+    try object.checkSymbols()
+    self = object
+  }
+
+  private init(checkingSectionsOf image: consuming Image) throws(ObjectFileError) {
+    let header = try image.withBytes { bytes throws(ObjectFileError) in try Header(bytes) }
+    let elf = try ElfHandle(image)
+    guard elf.sectionCount() == header.sectionCount else {
+      throw .damaged("libelf finds \(elf.sectionCount()) sections, the header says \(header.sectionCount)")
+    }
+    var sections: [Section] = []
+    sections.reserveCapacity(header.sectionCount)
+    for index in 0..<header.sectionCount { try sections.append(elf.section(at: index)) }
+
+    let checks = SectionChecks(sections: sections, header: header, fileSize: image.count)
+    try checks.checkBounds()
+    try image.withBytes { bytes throws(ObjectFileError) in try checks.checkStringTables(bytes) }
+    let symbolTable = try checks.locateSymbolTable()
+    try checks.checkRelocationSections(symbols: symbolTable)
+    let groups = try image.withBytes { bytes throws(ObjectFileError) in
+      try checks.readGroups(bytes, symbols: symbolTable)
+    }
+    let intermediateCode = IntermediateCode(
+      image, names: sections[header.sectionNames.rawValue],
+      symbolNames: symbolTable.map { sections[$0.strings.rawValue] })
+    if intermediateCode == .only { throw .noMachineCode("an object with a compiler's intermediate code (slim LTO)") }
+    self.elf = elf
+    self.image = image
+    self.header = header
+    self.sections = sections
+    self.symbolTable = symbolTable
+    self.groups = groups
+    self.intermediateCode = intermediateCode
+  }
+
+  // MARK: Sections
+
+  /// The section at `index`. The index must come from this object.
+  public subscript(index: SectionIndex) -> Section { sections[index.rawValue] }
+
+  /// Lends the contents of a section; empty for one without file contents.
+  public func withContents<Result, Failure: Error>(
+    of section: SectionIndex, _ body: (Span<UInt8>) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    try image.withBytes { bytes throws(Failure) in
+      let section = sections[section.rawValue]
+      guard section.hasFileContents else { return try body(bytes.extracting(0..<0)) }
+      return try body(bytes.extracting(Int(section.fileOffset)..<Int(section.fileEnd)))
+    }
+  }
+
+  /// The name of a section.
+  public func name(of section: SectionIndex) -> String {
+    withContents(of: header.sectionNames) { names in
+      names.string(at: Int(sections[section.rawValue].nameOffset))
+    }
+  }
+
+  /// Whether a section's name is `name`.
+  public func name(of section: SectionIndex, is name: [UInt8]) -> Bool {
+    withContents(of: header.sectionNames) { names in
+      names.hasBytes(name + [0], at: Int(sections[section.rawValue].nameOffset))
+    }
+  }
+
+  /// Whether a section's name begins with `prefix`.
+  public func name(of section: SectionIndex, hasPrefix prefix: [UInt8]) -> Bool {
+    withContents(of: header.sectionNames) { names in
+      names.hasBytes(prefix, at: Int(sections[section.rawValue].nameOffset))
+    }
+  }
+
+  // MARK: Symbols
+
+  /// Lends the symbol table with the string table that holds the names; both empty in an object without symbols.
+  public func withSymbols<Result, Failure: Error>(
+    _ body: (_ symbols: Span<Symbol>, _ names: Span<UInt8>) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    // SAFETY: libelf aligns the data for Elf64_Sym, whose layout `Symbol` repeats; the checks in `init` made sure that the
+    // table can be read and holds whole records; it lives as long as `elf`.
+    let data = unsafe symbolTable.flatMap { unsafe try? elf.data(of: sections[$0.section.rawValue]) }
+    let records = unsafe UnsafeBufferPointer(
+      start: data?.baseAddress?.assumingMemoryBound(to: Symbol.self), count: (data?.count ?? 0) / Symbol.size)
+    let symbols = unsafe Span<Symbol>(_unsafeElements: records)
+    guard let symbolTable else {
+      return try image.withBytes { bytes throws(Failure) in try body(symbols, bytes.extracting(0..<0)) }
+    }
+    return try withContents(of: symbolTable.strings) { names throws(Failure) in try body(symbols, names) }
+  }
+
+  /// The symbol at `index`. The index must come from this object.
+  public func symbol(_ index: SymbolIndex) -> Symbol { withSymbols { symbols, _ in symbols[index.rawValue] } }
+
+  /// The name of the symbol at `index`; a section symbol goes by its section's name.
+  public func name(of index: SymbolIndex) -> String {
+    let symbol = symbol(index)
+    if symbol.type == .section, case .section(let section) = place(of: symbol, at: index) { return name(of: section) }
+    return withSymbols { _, names in names.string(at: Int(symbol.nameOffset)) }
+  }
+
+  /// Where `symbol`, which stands at `index`, is defined.
+  public func place(of symbol: Symbol, at index: SymbolIndex) -> SymbolPlace {
+    switch symbol.storedSection {
+    case 0: return .undefined
+    case 0xffff:
+      guard let extended = symbolTable?.extendedIndexes else { return .reserved(0xffff) }
+      return withContents(of: extended) { table in
+        .section(SectionIndex(Int(table.littleEndian(UInt32.self, at: index.rawValue * 4) ?? 0)))
+      }
+    case 0xff00...: return .reserved(symbol.storedSection)
+    default: return .section(SectionIndex(Int(symbol.storedSection)))
+    }
+  }
+
+  /// Whether `text` occurs anywhere in the names of the symbols: one fast search in place of a look at each symbol.
+  public func symbolNamesContain(_ text: [UInt8]) -> Bool {
+    guard let symbolTable else { return false }
+    let names = sections[symbolTable.strings.rawValue]
+    return image.firstOffset(of: text, in: Int(names.fileOffset)..<Int(names.fileEnd)) != nil
+  }
+
+  // MARK: Relocations
+
+  /// Lends the relocations of a `SHT_RELA` section, each with its symbol index and its offset checked.
+  public func withRelocations<Result>(
+    in section: SectionIndex, _ body: (Span<Relocation>) throws(ObjectFileError) -> Result
+  ) throws(ObjectFileError) -> Result {
+    // SAFETY: libelf aligns the data for Elf64_Rela, whose layout `Relocation` repeats; `SectionChecks` made sure that the
+    // section holds whole records; it lives as long as `elf`.
+    let data = unsafe try elf.data(of: sections[section.rawValue])
+    let records = unsafe UnsafeBufferPointer(
+      start: data.baseAddress?.assumingMemoryBound(to: Relocation.self), count: data.count / Relocation.size)
+    let relocations = unsafe Span<Relocation>(_unsafeElements: records)
+    try checkRelocations(relocations, in: section)
+    return try body(relocations)
+  }
+
+  private func checkRelocations(_ relocations: Span<Relocation>, in section: SectionIndex) throws(ObjectFileError) {
+    let symbolCount = UInt64(symbolTable?.count ?? 0)
+    let size = sections[Int(sections[section.rawValue].info)].size
+    for index in relocations.indices {
+      let relocation = relocations[index]
+      guard relocation.info >> 32 < symbolCount else {
+        throw .damaged(
+          "relocation \(index) of \(name(of: section)) names symbol \(relocation.info >> 32) of \(symbolCount)")
+      }
+      // `ld -r` leaves R_*_NONE wherever it likes.
+      guard relocation.storedOffset < size || relocation.type == .none else {
+        throw .damaged(
+          "relocation \(index) of \(name(of: section)) lies at \(hex(relocation.storedOffset)), past the end of its section"
+        )
+      }
+    }
+  }
+
+  private func checkSymbols() throws(ObjectFileError) {
+    guard let symbolTable else { return }
+    _ = unsafe try elf.data(of: sections[symbolTable.section.rawValue])
+    let namesSize = sections[symbolTable.strings.rawValue].size
+    try withSymbols { symbols, _ throws(ObjectFileError) in
+      for index in symbols.indices {
+        let symbol = symbols[index]
+        guard symbol.nameOffset < namesSize else {
+          throw .damaged("the name of symbol \(index) lies outside the string table")
+        }
+        guard (symbol.binding == .local) == (index < symbolTable.firstGlobal) else {
+          throw .damaged("symbol \(index) is on the wrong side of the border between local and global symbols")
+        }
+        if symbol.storedSection == 0xffff, symbolTable.extendedIndexes == nil {
+          throw .damaged("symbol \(index) has an extended section index, and there is no table of them")
+        }
+        if case .section(let section) = place(of: symbol, at: SymbolIndex(index)), section.rawValue >= sections.count {
+          throw .damaged("symbol \(index) is defined in section \(section.rawValue) of \(sections.count)")
+        }
+      }
+    }
+  }
+}
+
+extension Span where Element == UInt8 {
+  /// The NUL-terminated string at `offset`, with invalid UTF-8 replaced; empty where `offset` is out of range.
+  public func string(at offset: Int) -> String {
+    guard offset >= 0, offset < count else { return "" }
+    var end = offset
+    while end < count, self[end] != 0 { end += 1 }
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(end - offset)
+    for position in offset..<end { bytes.append(self[position]) }
+    return String(decoding: bytes, as: UTF8.self)
+  }
+}
