@@ -4,7 +4,8 @@ public import SystemPackage
 public struct EditedObject: ~Copyable {
   /// The outcome, read by the same reader as any object.
   public let object: ObjectFile
-  let layout: TailLayout
+  let plan: EditPlan
+  private let layout: TailLayout
 
   /// Carries out `plan` in memory. The file behind `input`, from which `original` was read, is not touched.
   public init(
@@ -17,6 +18,7 @@ public struct EditedObject: ~Copyable {
     image.write(layout.tail, at: size)
     for patch in layout.patches { image.write(patch.bytes, at: patch.offset) }
     object = try ObjectFile(image)
+    self.plan = plan
     self.layout = layout
   }
 

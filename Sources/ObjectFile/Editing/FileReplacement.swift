@@ -1,5 +1,6 @@
 import CLinux
 import Glibc
+import Synchronization
 public import SystemPackage
 
 /// Writes a copy of an object that needs no edit under the name `path`, whole or not at all.
@@ -67,10 +68,14 @@ struct OutputFile: ~Copyable {
   private let descriptor: FileDescriptor
   private let path: FilePath
 
+  /// Tells apart the files that several threads write at a time.
+  private static let counter = Atomic(0)
+
   /// Creates a file in the directory of `destination`. Only its owner can read it until it is complete.
   init(beside destination: FilePath) throws(ObjectFileError) {
     let name = destination.lastComponent?.string ?? "object"
-    let path = destination.removingLastComponent().appending(".\(name).staticcall-\(getpid())")
+    let number = Self.counter.add(1, ordering: .relaxed).oldValue
+    let path = destination.removingLastComponent().appending(".\(name).staticcall-\(getpid())-\(number)")
     self.path = path
     descriptor = try system("create \(path)") {
       try FileDescriptor.open(

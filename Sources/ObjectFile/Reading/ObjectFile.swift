@@ -10,6 +10,8 @@
   public let sections: [Section]
   /// The symbol table, or `nil` in an object without symbols.
   public let symbolTable: SymbolTable?
+  /// Every `SHT_RELA` section with the section it applies to, ordered by the latter.
+  private let relocationTargets: [(target: SectionIndex, table: SectionIndex)]
   /// Section groups, in index order.
   public let groups: [SectionGroup]
 
@@ -57,6 +59,8 @@
     self.image = image
     self.header = header
     self.sections = sections
+    relocationTargets =
+      sections.filter { $0.type == .rela }.map { (SectionIndex(Int($0.info)), $0.index) }.sorted { $0 < $1 }
     self.symbolTable = symbolTable
     self.groups = groups
     self.intermediateCode = intermediateCode
@@ -150,6 +154,17 @@
 
   // MARK: Relocations
 
+  /// The `SHT_RELA` sections that apply to `section`, in index order.
+  public func relocationSections(of section: SectionIndex) -> [SectionIndex] {
+    var position = relocationTargets.firstIndex(reaching: section)
+    var result: [SectionIndex] = []
+    while position < relocationTargets.count, relocationTargets[position].target == section {
+      result.append(relocationTargets[position].table)
+      position += 1
+    }
+    return result
+  }
+
   /// Lends the relocations of a `SHT_RELA` section, each with its symbol index and its offset checked.
   public func withRelocations<Result>(
     in section: SectionIndex, _ body: (Span<Relocation>) throws(ObjectFileError) -> Result
@@ -203,6 +218,18 @@
         }
       }
     }
+  }
+}
+
+extension [(target: SectionIndex, table: SectionIndex)] {
+  /// The first position whose target is `section` or behind it, in an array ordered by target.
+  fileprivate func firstIndex(reaching section: SectionIndex) -> Int {
+    var (low, high) = (0, count)
+    while low < high {
+      let middle = (low + high) / 2
+      if self[middle].target < section { low = middle + 1 } else { high = middle }
+    }
+    return low
   }
 }
 

@@ -1,0 +1,100 @@
+extension EditedObject {
+  /// The first thing that the edit changed and should not have, in words; `nil` where there is none.
+  ///
+  /// Compares the outcome, as the reader sees it, with the original: every section, and, where symbols moved, every symbol and
+  /// every relocation by the symbol that it names.
+  public func difference(from original: borrowing ObjectFile) -> String? {
+    guard object.sections.count >= original.sections.count else { return "sections are gone" }
+    let rewritten = rewrittenSections(of: original)
+    for old in original.sections.dropFirst() {
+      let new = object[old.index]
+      let name = original.name(of: old.index)
+      guard object.name(of: old.index) == name, new.type == old.type, new.flags == old.flags, new.address == old.address
+      else { return "the header of \(name) changed" }
+      if rewritten.contains(old.index) { continue }
+      guard new.fileOffset == old.fileOffset, new.size == old.size, new.link == old.link, new.alignment == old.alignment,
+        new.entrySize == old.entrySize, new.info == old.info || old.type == .group
+      else { return "\(name) moved" }
+    }
+    guard stringsAreKept(original.header.sectionNames, original) else { return "section names changed" }
+    return differenceInSymbols(from: original)
+  }
+
+  /// The sections whose contents the edit may write anew: the plan's own, and those that grow with names and symbols.
+  private func rewrittenSections(of original: borrowing ObjectFile) -> Set<SectionIndex> {
+    var sections: Set<SectionIndex> = [original.header.sectionNames]
+    for replaced in plan.replacedSections {
+      sections.insert(replaced.section)
+      if let relocations = replaced.relocationSection { sections.insert(relocations) }
+    }
+    guard let table = original.symbolTable, !plan.localSymbols.isEmpty || !plan.globalSymbols.isEmpty else {
+      return sections
+    }
+    sections.formUnion([table.section, table.strings])
+    if let extended = table.extendedIndexes { sections.insert(extended) }
+    return sections.union(original.sections.filter { $0.type == .llvmAddrsig }.map(\.index))
+  }
+
+  private func stringsAreKept(_ table: SectionIndex, _ original: borrowing ObjectFile) -> Bool {
+    original.withContents(of: table) { old in
+      object.withContents(of: table) { new in
+        guard new.count >= old.count else { return false }
+        for position in old.indices where old[position] != new[position] { return false }
+        return true
+      }
+    }
+  }
+
+  private func differenceInSymbols(from original: borrowing ObjectFile) -> String? {
+    guard let table = original.symbolTable, !plan.localSymbols.isEmpty || !plan.globalSymbols.isEmpty else { return nil }
+    guard stringsAreKept(table.strings, original) else { return "symbol names changed" }
+    let renumbering = SymbolRenumbering(table, insertedLocals: plan.localSymbols.count)
+    return original.withSymbols { old, _ in
+      object.withSymbols { new, _ -> String? in
+        guard new.count == old.count + plan.localSymbols.count + plan.globalSymbols.count else { return "symbols are lost" }
+        for index in old.indices {
+          let (before, after) = (SymbolIndex(index), SymbolIndex(renumbering.newIndex(of: index)))
+          guard old[index] == new[after.rawValue],
+            original.place(of: old[index], at: before) == object.place(of: new[after.rawValue], at: after)
+          else { return "symbol \(index) changed" }
+        }
+        if renumbering.isIdentity { return nil }
+        return differenceInReferences(from: original, old, new)
+      }
+    }
+  }
+
+  /// Follows every symbol index outside the symbol table: it must still lead to the same record.
+  private func differenceInReferences(
+    from original: borrowing ObjectFile, _ old: Span<Symbol>, _ new: Span<Symbol>
+  ) -> String? {
+    func isSame(_ oldIndex: UInt32, _ newIndex: UInt32) -> Bool {
+      guard Int(oldIndex) < old.count, Int(newIndex) < new.count else { return oldIndex == newIndex }
+      return old[Int(oldIndex)] == new[Int(newIndex)]
+    }
+    for section in original.sections {
+      let recordSize: Int
+      switch section.type {
+      case .rela where !plan.replacedSections.contains { $0.relocationSection == section.index }:
+        recordSize = Relocation.size
+      case .rel: recordSize = 16
+      case .group:
+        guard isSame(section.info, object[section.index].info) else { return "the signature of a section group changed" }
+        continue
+      default: continue
+      }
+      let isKept = original.withContents(of: section.index) { before in
+        object.withContents(of: section.index) { after in
+          for record in stride(from: 0, to: before.count, by: recordSize) {
+            guard let oldIndex = before.littleEndian(UInt32.self, at: record + 12),
+              let newIndex = after.littleEndian(UInt32.self, at: record + 12), isSame(oldIndex, newIndex)
+            else { return false }
+          }
+          return true
+        }
+      }
+      guard isKept else { return "a relocation of \(original.name(of: section.index)) names another symbol" }
+    }
+    return nil
+  }
+}

@@ -1,0 +1,59 @@
+public import StaticCalls
+
+extension Annotation {
+  /// What became of the object, in one line for `-v`, with the plan below it for a dry run. Ends in a newline.
+  public func text(for path: String) -> String {
+    let sites = "\(count(entries, "call site")) of \(count(keys, "key"))"
+    let behind = left.isEmpty ? "" : "; \(count(left.count, "warning"))"
+    switch change {
+    case .noStaticCalls: return "\(path): no static calls\(behind)\n"
+    case .upToDate: return "\(path): up to date (\(sites))\(behind)\n"
+    case .heldBack: return "\(path): nothing written, because calls stay behind (--strict)\n"
+    case .written: return "\(path): \(sites); \(changes) written\(behind)\n"
+    case .wouldWrite:
+      return "\(path): \(sites); \(changes) would be written\(behind)\n"
+        + table(additions.map { ["  +", $0.place, $0.kind.rawValue, $0.callName] })
+    }
+  }
+
+  private var changes: String {
+    let new = added == entries ? "" : ", \(count(added, "of them new", plural: "of them new"))"
+    let gone = removed == 0 ? "" : ", \(count(removed, "old one")) removed"
+    return "table of \(count(entries, "entry", plural: "entries"))\(new)\(gone)"
+  }
+}
+
+/// A number with its noun: `1 call site`, `15,906 call sites`.
+public func count(_ number: Int, _ noun: String, plural: String? = nil) -> String {
+  "\(grouped(number)) \(number == 1 ? noun : plural ?? noun + "s")"
+}
+
+/// A number with its thousands set apart.
+func grouped(_ number: Int) -> String {
+  var digits = String(number)
+  var position = digits.count - 3
+  while position > 0 {
+    digits.insert(",", at: digits.index(digits.startIndex, offsetBy: position))
+    position -= 3
+  }
+  return digits
+}
+
+/// Rows as aligned columns, two spaces apart. Ends in a newline.
+func table(_ rows: [[String]]) -> String {
+  var widths: [Int] = []
+  for row in rows {
+    for (column, cell) in row.enumerated() {
+      if column == widths.count { widths.append(0) }
+      widths[column] = max(widths[column], cell.count)
+    }
+  }
+  return rows.map { row in
+    var line = ""
+    for (column, cell) in row.enumerated() {
+      line += cell
+      if column < row.count - 1 { line += String(repeating: " ", count: widths[column] - cell.count + 2) }
+    }
+    return line + "\n"
+  }.joined()
+}

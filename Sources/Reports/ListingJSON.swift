@@ -1,0 +1,65 @@
+import FoundationEssentials
+import ObjectFile
+public import StaticCalls
+
+/// The JSON document of `staticcall list --format json`. Its fields are stable: a change that breaks a reader raises `version`.
+public struct ListingDocument: Encodable {
+  private let schema = "staticcall-list"
+  private let version = 1
+  private let objects: [Object]
+
+  public init(_ listings: [(path: String, listing: Listing)]) {
+    objects = listings.map { Object($0.path, $0.listing) }
+  }
+
+  /// The document as UTF-8, with sorted keys. Ends in a newline.
+  public func text() throws -> String {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+    return String(decoding: try encoder.encode(self), as: UTF8.self) + "\n"
+  }
+
+  private struct Object: Encodable {
+    let path: String
+    let machine: String
+    let table: String
+    let staleEntries: [String]
+    let sites: [Site]
+
+    init(_ path: String, _ listing: Listing) {
+      self.path = path
+      machine = listing.machine.displayName
+      table = listing.table.rawValue
+      staleEntries = listing.staleEntries
+      sites = listing.sites.map(Site.init)
+    }
+  }
+
+  /// One use of a trampoline; offsets in bytes.
+  private struct Site: Encodable {
+    let section: String
+    let offset: Int
+    let function: String?
+    let functionOffset: Int?
+    /// `call`, `tail`, `cond-tail`, or absent for a use that is no branch.
+    let kind: String?
+    let shape: String
+    let through: String
+    let key: String
+    let state: String
+    let code: String?
+
+    init(_ site: Listing.Site) {
+      section = site.section
+      offset = site.offset
+      function = site.function
+      functionOffset = site.functionOffset
+      kind = site.kind?.rawValue
+      shape = site.shape.rawValue
+      through = site.through
+      key = site.callName
+      state = site.state.rawValue
+      code = site.code?.rawValue
+    }
+  }
+}

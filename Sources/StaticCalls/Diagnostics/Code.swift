@@ -1,0 +1,408 @@
+/// The catalogue of everything that staticcall has to say about an object. A code keeps its number for good.
+///
+/// SC001 to SC029: the object cannot be annotated. SC030 to SC099: a call stays behind. SC101 and up: a table is wrong.
+public enum Code: String, CaseIterable, Sendable {
+  case cannotRead = "SC001"
+  case notElf = "SC002"
+  case damaged = "SC003"
+  case unsupportedKind = "SC004"
+  case noMachineCode = "SC005"
+  case archive = "SC006"
+  case unsupportedConstruct = "SC007"
+  case signedModule = "SC008"
+  case changedMeanwhile = "SC009"
+  case systemFailure = "SC010"
+  case cannotRenumber = "SC011"
+  case missingKey = "SC012"
+  case ambiguousKey = "SC013"
+  case comdatSite = "SC014"
+  case foreignTable = "SC015"
+  case staleTable = "SC016"
+  case overlappingSites = "SC017"
+  case selfCheck = "SC018"
+
+  case throughTable = "SC030"
+  case throughRegister = "SC031"
+  case throughThunk = "SC032"
+  case addressTaken = "SC033"
+  case unpatchableBranch = "SC034"
+  case undecoded = "SC035"
+  case operandSizePrefix = "SC036"
+  case besideTrampoline = "SC037"
+  case fatObject = "SC038"
+
+  case tableSection = "SC101"
+  case missingEntry = "SC102"
+  case entryRelocation = "SC103"
+  case notCode = "SC104"
+  case wrongOpcode = "SC105"
+  case flagMismatch = "SC106"
+  case keyMismatch = "SC107"
+  case notAnInstruction = "SC108"
+  case noTrampoline = "SC109"
+  case duplicateEntry = "SC110"
+  case keyAlignment = "SC111"
+  case discardedSection = "SC112"
+  case replaceableSite = "SC113"
+  case entryFlags = "SC114"
+
+  /// What the code stands for, in a line.
+  public var title: String { text.title }
+
+  /// What it means, what happens at run time, and what to do about it.
+  public var explanation: String { text.explanation }
+
+  /// What to do about it, in one sentence for a message; `nil` where the message says it, or where nothing can be done.
+  public var remedy: String? { text.remedy }
+
+  /// The message for a call of `callName` that stays behind; `through` is what the call goes through.
+  func describe(callThrough through: String, of callName: String) -> String {
+    switch self {
+    case .throughTable, .throughRegister, .throughThunk: "call through \(through) to \(callName) stays indirect"
+    case .unpatchableBranch, .operandSizePrefix: "\(through) to \(callName) cannot be patched"
+    case .undecoded: "a reference to \(callName) stands in bytes that cannot be decoded"
+    default: "\(through) refers to \(callName)"
+    }
+  }
+
+  private struct Text {
+    var title: String
+    var explanation: String
+    var remedy: String?
+
+    init(_ title: String, _ explanation: String, remedy: String? = nil) {
+      self.title = title
+      self.explanation = explanation
+      self.remedy = remedy
+    }
+  }
+
+  private var text: Text { inputText ?? callText ?? tableText ?? Text(rawValue, "") }
+
+  private var inputText: Text? {
+    switch self {
+    case .cannotRead:
+      Text(
+        "the file cannot be read",
+        """
+        The file does not exist, may not be read, or is no regular file: a directory, a device or a pipe.
+        Nothing was written. Check the name and the permissions.
+        """)
+    case .notElf:
+      Text(
+        "not an ELF file",
+        """
+        The file does not begin with the mark of an ELF file (7f 45 4c 46). staticcall edits what compilers and assemblers write
+        for Linux: `cc -c foo.c` makes foo.o.
+        """, remedy: "Give it the object that the compiler wrote (cc -c).")
+    case .damaged:
+      Text(
+        "the ELF file is truncated or damaged",
+        """
+        A header points past the end of the file, or two parts of the file contradict each other. Other tools may accept such a
+        file and do nothing, or write nonsense; staticcall checks everything it relies on before it starts.
+        Build the object again. If it comes fresh from a compiler or linker, that is worth a bug report, there or here.
+        """, remedy: "Build the object again.")
+    case .unsupportedKind:
+      Text(
+        "an ELF file of a kind that is not handled",
+        """
+        staticcall edits 64-bit little-endian relocatable objects (ET_REL) for x86-64 and AArch64: what `cc -c` and `ld -r` write.
+        In an executable or shared object the linker has already resolved the calls, and the table must be there before that.
+        32-bit objects (x32 and ILP32 among them), big-endian objects and other machines are refused.
+        """, remedy: "Run staticcall on the objects (.o) before they are linked.")
+    case .noMachineCode:
+      Text(
+        "no machine code",
+        """
+        With link-time optimisation the compiler writes its intermediate code (LLVM bitcode, or gcc's slim LTO objects) in place of
+        machine code, and the calls do not exist yet.
+        Run staticcall on the object that comes out of link-time optimisation: `ld.lld -r`, `gcc -r -flinker-output=nolto-rel`, or
+        the kernel's vmlinux.o.
+        """,
+        remedy: "With link-time optimisation, run staticcall on the object that comes out of it (ld.lld -r, or the kernel's vmlinux.o).")
+    case .archive:
+      Text(
+        "an archive",
+        """
+        The file is an archive (ar), a collection of objects. This version edits objects, not archives.
+        Annotate the objects before they go into the archive.
+        """, remedy: "Annotate the objects before they go into the archive.")
+    case .unsupportedConstruct:
+      Text(
+        "a construct that is not handled",
+        """
+        The object is sound and uses something that staticcall cannot read: compressed code, or relocations of code in another
+        form than SHT_RELA. Doing nothing in silence would lose call sites, so the object is refused. The message names the
+        section and, where there is one, the compiler option.
+        """)
+    case .signedModule:
+      Text(
+        "the module is signed",
+        """
+        A kernel module with a signature at its end is final: any change makes the signature invalid, and the kernel refuses the
+        module. Annotate before the module is signed (scripts/sign-file).
+        """, remedy: "Annotate the module before it is signed.")
+    case .changedMeanwhile:
+      Text(
+        "the file changed while it was being read",
+        """
+        Something else wrote to the object, or replaced it, while staticcall worked on it. Nothing was written, so that neither
+        change is lost. Most often two build steps work on one file: look for a missing dependency in the build.
+        """, remedy: "Let only one build step at a time work on the file.")
+    case .systemFailure:
+      Text(
+        "the system refused an operation",
+        """
+        Reading, writing or renaming failed: no space, no permission, a read-only file system. The message has the system's words.
+        The input is as it was, and the temporary file is removed.
+        """)
+    case .cannotRenumber:
+      Text(
+        "a symbol must be inserted and a table of symbol indexes is not known",
+        """
+        The code section with the call has no section symbol and no other local symbol, so one has to be inserted, and the symbols
+        behind it move. The object has a section linked to the symbol table in a form that staticcall does not know; if it holds
+        symbol indexes, they would be wrong.
+        A local label in the code section avoids the insertion; `ld -r` adds section symbols.
+        """, remedy: "Pass the object through `ld -r` first, which adds section symbols.")
+    case .missingKey:
+      Text(
+        "a call has no key symbol",
+        """
+        Each entry of the table names the static call's key (__SCK__name), and the object has no such symbol. A table without the
+        entry would leave the call unpatched without a word, so nothing is written.
+        - In a kernel module that calls a static call it may not update (EXPORT_STATIC_CALL_TRAMP), use --module: the entry names
+          the trampoline, and the module loader finds the key.
+        - Otherwise the declaration of the static call should mention the key, as DECLARE_STATIC_CALL does.
+        - --add-missing-keys adds the key as an undefined symbol; the linker then says if nothing defines it.
+        """)
+    case .ambiguousKey:
+      Text(
+        "several keys have the name",
+        """
+        After `ld -r`, local static calls of one name from several source files stand side by side. They are told apart by the file
+        symbols (STT_FILE) between them; here those are missing or do not help, and a guess could patch the wrong call.
+        Give the static calls different names, or keep the file symbols (do not strip before annotating).
+        """, remedy: "Give the static calls different names, or annotate before `ld -r` and before stripping.")
+    case .comdatSite:
+      Text(
+        "a call in a section that may be discarded",
+        """
+        Inline functions and templates of C++ stand in COMDAT groups, of which the linker keeps one and discards the rest. An entry
+        in an ordinary table that points into a discarded copy is a link error.
+        This version refuses such objects rather than break the link.
+        """, remedy: "Move the static call out of inline functions and templates.")
+    case .foreignTable:
+      Text(
+        "the existing table is of a kind that is not handled",
+        """
+        The object has a table that is a member of a section group, is bound to one code section (SHF_LINK_ORDER), or has several
+        relocation sections. Mixing it with an ordinary table breaks `ld -r`.
+        Annotate the object that the compiler wrote.
+        """, remedy: "Annotate the object that the compiler wrote, without this table.")
+    case .staleTable:
+      Text(
+        "the existing table has entries that annotate would not make",
+        """
+        The object already has a table, and some of it does not fit the code: the code changed after it was annotated, the table
+        was made by hand or by another tool, or by a run that was cut short. A runtime that meets a wrong entry stops the machine
+        or patches the wrong bytes.
+        --rebuild throws the table away and makes it anew. An entry for a replacement in .altinstr_replacement is expected with
+        --include-altinstr.
+        """, remedy: "--rebuild replaces the table.")
+    case .overlappingSites:
+      Text(
+        "two branches share bytes",
+        """
+        Two relocations make branches of overlapping bytes. No assembler writes that; a runtime that patches one would destroy the
+        other. The object is damaged, or made to deceive.
+        """)
+    case .selfCheck:
+      Text(
+        "staticcall's own check failed",
+        """
+        Before it writes, staticcall reads the edited object back and verifies it. The check failed, so nothing was written. This is
+        a bug in staticcall: please report it, with the object if you can.
+        """, remedy: "Nothing was written. Please report this, with the object if you can.")
+    default: nil
+    }
+  }
+
+  private var callText: Text? {
+    switch self {
+    case .throughTable:
+      Text(
+        "call through the global offset table stays indirect",
+        """
+        The call loads the trampoline's address from the global offset table (-fno-plt). It works at run time, goes through the
+        trampoline, and is not patched.
+        Compile without -fno-plt, or declare the trampoline with hidden visibility.
+        """, remedy: "Compile without -fno-plt, or declare the trampoline hidden.")
+    case .throughRegister:
+      Text(
+        "call through a register stays indirect",
+        """
+        The trampoline's address is loaded into a register and called there: two instructions do what one direct call would. The
+        call works at run time, goes through the trampoline, and is not patched.
+        It comes from -fno-plt, from -mcmodel=large, or from a pointer to the trampoline in the source.
+        """, remedy: "Compile without -fno-plt and -mcmodel=large, and call the trampoline by its name.")
+    case .throughThunk:
+      Text(
+        "call through a thunk stays indirect",
+        """
+        The trampoline's address goes to a retpoline or to a thunk against straight-line speculation, the dearest way to call
+        anything. The call works at run time, goes through the trampoline, and is not patched.
+        It comes from a pointer to the trampoline, or from -fno-plt or -mcmodel=large together with the thunks.
+        """, remedy: "Compile without -fno-plt and -mcmodel=large, and call the trampoline by its name.")
+    case .addressTaken:
+      Text(
+        "the trampoline's address is taken",
+        """
+        The code or the data holds the trampoline's address and no call is seen to use it: it is stored, compared, passed on, or
+        called somewhere else. That is allowed. A call through such a pointer works and goes through the trampoline.
+        """)
+    case .unpatchableBranch:
+      Text(
+        "a branch that cannot be retargeted",
+        """
+        A short jump, a counting loop or, on AArch64, a conditional branch leads to the trampoline. Its displacement is too small for
+        another target, and the kernel stops the machine when it finds one in the table. So it is left out: it works, goes through
+        the trampoline, and is not patched. It comes from hand-written assembly.
+        """, remedy: "Put the trampoline into a section of its own, or jump over a plain `jmp` to it.")
+    case .undecoded:
+      Text(
+        "code that cannot be decoded",
+        """
+        Whether a reference to a trampoline is a call can only be told here by decoding from the last label on, and the decoder
+        meets bytes that it does not know: data among the code, or an instruction newer than the decoder. The reference stays as it
+        is. If it is a call, it works, goes through the trampoline, and is not patched.
+        """, remedy: "Put data into a data section, or a label behind the bytes in question.")
+    case .operandSizePrefix:
+      Text(
+        "a branch with the prefix 66",
+        """
+        AMD's processors cut the target of such a branch to 16 bits, Intel's ignore the prefix. No compiler writes it, and no patch
+        can make it right. It is left out of the table.
+        """, remedy: "Remove the prefix.")
+    case .besideTrampoline:
+      Text(
+        "a branch that lands beside a trampoline",
+        """
+        The branch names a trampoline plus or minus some bytes. It does not call the static call, so it is not in the table, though
+        objtool would put it there: it ignores the distance. If it is meant as a call, the code is wrong.
+        """)
+    case .fatObject:
+      Text(
+        "the object also holds intermediate code",
+        """
+        A fat LTO object has machine code and, besides, the compiler's intermediate code. The machine code is annotated. If the final
+        link uses link-time optimisation, it compiles the intermediate code again, and the table is lost with the machine code.
+        """, remedy: "If the final link uses link-time optimisation, annotate the object that comes out of it.")
+    default: nil
+    }
+  }
+
+  private var tableText: Text? {
+    switch self {
+    case .tableSection:
+      Text(
+        "the table's section is malformed",
+        """
+        The section must be loaded data (SHT_PROGBITS, SHF_ALLOC) of whole 8-byte entries. The kernel divides the size by 8 and drops
+        a rest without a word.
+        """)
+    case .missingEntry:
+      Text(
+        "a call has no table entry",
+        """
+        The branch goes to a trampoline, and no entry names it. At run time it goes through the trampoline for ever and is never
+        patched: correct, and slower than it need be. Run `staticcall annotate` on the object.
+        """)
+    case .entryRelocation:
+      Text(
+        "an entry's relocations are wrong",
+        """
+        Each entry needs exactly two 32-bit PC-relative relocations: one for the address of the site, one for the key. With one
+        missing (objtool leaves such entries behind when a key is missing), the linker fills in nonsense, and the runtime patches
+        whatever is there. `staticcall annotate --rebuild` makes the table anew.
+        """)
+    case .notCode:
+      Text(
+        "an entry points at something that is not code",
+        "The runtime would write a branch into data. `staticcall annotate --rebuild` makes the table anew.")
+    case .wrongOpcode:
+      Text(
+        "an entry points at an instruction that is no site",
+        """
+        A runtime accepts call and jmp with a 32-bit displacement, conditional jumps with one (Linux 6.3 and later), and bl and b. At
+        anything else the kernel stops the machine. `staticcall annotate --rebuild` makes the table anew.
+        """)
+    case .flagMismatch:
+      Text(
+        "an entry's flag does not fit the branch",
+        """
+        Bit 0 of the key slot says that the site is a jump and not a call. With the wrong flag the kernel finds an opcode it does not
+        expect, and stops the machine. `staticcall annotate --rebuild` makes the table anew.
+        """)
+    case .keyMismatch:
+      Text(
+        "an entry names another key than the branch's trampoline has",
+        """
+        An update of that other key would redirect this call to a function that was never meant for it, and an update of its own key
+        would not. `staticcall annotate --rebuild` makes the table anew.
+        """)
+    case .notAnInstruction:
+      Text(
+        "an entry does not point at the start of an instruction",
+        """
+        The runtime would overwrite the middle of an instruction, or a prefix together with half of the branch behind it. The code
+        changed after the table was made, or the table was made by a tool that records prefixes as objtool does.
+        `staticcall annotate --rebuild` makes the table anew.
+        """)
+    case .noTrampoline:
+      Text(
+        "an entry points at a branch to something else",
+        """
+        The branch does not go to a trampoline: an update would redirect an ordinary call. `staticcall annotate --rebuild` makes the
+        table anew.
+        """)
+    case .duplicateEntry:
+      Text(
+        "two entries own the same bytes",
+        """
+        Two entries name one site, or two sites overlap. An update of one destroys the other. `staticcall annotate --rebuild` makes
+        the table anew.
+        """)
+    case .keyAlignment:
+      Text(
+        "a key is not aligned",
+        """
+        The low two bits of a key's address hold flags, so a key must be aligned to at least 4 bytes. With a key in between, the
+        runtime would use the wrong address. Align the key: in C, struct static_call_key does it.
+        """)
+    case .discardedSection:
+      Text(
+        "an entry points into a section that is discarded",
+        """
+        Sections like .discard.text never reach the program; the link fails, or the entry names some other code.
+        `staticcall annotate --rebuild` makes the table anew.
+        """)
+    case .replaceableSite:
+      Text(
+        "an entry refers to its site through a weak symbol",
+        """
+        When another object overrides the weak function, the linker lets the entry point into the other function, at an offset that
+        means nothing there. All common linkers do. `staticcall annotate --rebuild` makes the table anew, through section symbols.
+        """)
+    case .entryFlags:
+      Text(
+        "an entry has flags that belong to the runtime",
+        """
+        Bit 1 of the key slot is set by the kernel at boot for sites in init code. In an object it must be 0, or the site is skipped.
+        `staticcall annotate --rebuild` makes the table anew.
+        """)
+    default: nil
+    }
+  }
+}

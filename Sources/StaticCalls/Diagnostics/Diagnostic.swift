@@ -1,0 +1,99 @@
+import ObjectFile
+
+/// How much a finding weighs.
+public enum Severity: String, Sendable {
+  case error
+  case warning
+  case note
+}
+
+/// Something found in an object, at a place of it.
+struct Finding: Sendable {
+  var code: Code
+  var severity: Severity
+  var section: SectionIndex?
+  var offset: SectionOffset
+  /// What is the matter: lower-case, no full stop.
+  var message: String
+
+  init(
+    _ code: Code, _ severity: Severity, section: SectionIndex?, offset: SectionOffset = SectionOffset(0),
+    _ message: String
+  ) {
+    self.code = code
+    self.severity = severity
+    self.section = section
+    self.offset = offset
+    self.message = message
+  }
+}
+
+/// A finding as it is reported: independent of the object, which may be closed by then.
+public struct Diagnostic: Equatable, Sendable {
+  public var code: Code
+  public var severity: Severity
+  /// `function+0x1c`, or `.text+0x1c` where no symbol covers the place; `nil` for a finding about the whole object.
+  public var place: String?
+  public var message: String
+  /// What to do about it, a sentence each.
+  public var help: [String]
+
+  public init(_ code: Code, _ severity: Severity, at place: String? = nil, _ message: String, help: [String] = []) {
+    self.code = code
+    self.severity = severity
+    self.place = place
+    self.message = message
+    self.help = help
+  }
+}
+
+/// Why an object was not handled. `diagnostics` holds one error or more.
+public struct Refusal: Error, Equatable, Sendable {
+  public var diagnostics: [Diagnostic]
+
+  public init(_ diagnostics: [Diagnostic]) { self.diagnostics = diagnostics }
+
+  init(_ error: ObjectFileError) {
+    let code: Code =
+      switch error {
+      case .system(let operation, _): operation.hasPrefix("open") ? .cannotRead : .systemFailure
+      case .notARegularFile: .cannotRead
+      case .notElf: .notElf
+      case .truncated, .damaged: .damaged
+      case .unsupportedKind: .unsupportedKind
+      case .noMachineCode: .noMachineCode
+      case .archive: .archive
+      case .unsupportedConstruct: .unsupportedConstruct
+      case .signedModule: .signedModule
+      case .changedMeanwhile: .changedMeanwhile
+      case .cannotRenumber: .cannotRenumber
+      }
+    self.init([Diagnostic(code, .error, error.message, help: code.remedy.map { [$0] } ?? [])])
+  }
+}
+
+/// Names places of an object as people know them.
+struct Places {
+  private let functions: Functions
+
+  init(_ functions: Functions) { self.functions = functions }
+
+  /// The function or label at a place and the distance from it in bytes.
+  func function(
+    at offset: SectionOffset, of section: SectionIndex, _ object: borrowing ObjectFile
+  ) -> (name: String, distance: Int)? {
+    functions.name(of: offset.rawValue, in: section).map { (object.name(of: $0.symbol), $0.distance) }
+  }
+
+  /// `function+0x1c`, or `.text+0x1c` where no symbol covers the place.
+  func describe(_ offset: SectionOffset, of section: SectionIndex, _ object: borrowing ObjectFile) -> String {
+    let place = function(at: offset, of: section, object) ?? (object.name(of: section), offset.rawValue)
+    return "\(place.name)+0x\(String(place.distance, radix: 16))"
+  }
+
+  func diagnostic(_ finding: Finding, _ object: borrowing ObjectFile) -> Diagnostic {
+    Diagnostic(
+      finding.code, finding.severity, at: finding.section.map { describe(finding.offset, of: $0, object) },
+      finding.message, help: finding.code.remedy.map { [$0] } ?? [])
+  }
+}

@@ -1,0 +1,110 @@
+import ObjectFile
+
+/// The labels of an object's code: what people call a place, and where decoding can start.
+struct Functions {
+  fileprivate struct Label {
+    var start: Int
+    var size: Int
+    var isFunction: Bool
+    var symbol: SymbolIndex
+    /// The position, among the labels of the section, of the last function at or before this label.
+    var lastFunction: Int?
+  }
+
+  /// Labels by section, in ascending order.
+  private var labels: [SectionIndex: [Label]] = [:]
+  /// Where data begins and ends in AArch64 code, by section: `$d` and `$x` (AAELF64, "Mapping symbols"), in ascending order.
+  private var mapping: [SectionIndex: [(start: Int, isData: Bool)]] = [:]
+
+  /// Collects the labels of `sections`.
+  init(of sections: Set<SectionIndex>, in object: borrowing ObjectFile) {
+    object.withSymbols { symbols, names in
+      for index in symbols.indices {
+        let symbol = symbols[index]
+        guard symbol.type == .function || symbol.type == .noType, symbol.nameOffset != 0,
+          case .section(let section) = object.place(of: symbol, at: SymbolIndex(index)), sections.contains(section),
+          symbol.value <= object[section].size
+        else { continue }
+        let name = Int(symbol.nameOffset)
+        let start = Int(symbol.value)
+        if names.hasBytes(Array("$x".utf8), at: name) || names.hasBytes(Array("$d".utf8), at: name) {
+          mapping[section, default: []].append((start, names.hasBytes(Array("$d".utf8), at: name)))
+        } else {
+          labels[section, default: []].append(
+            Label(
+              start: start, size: Int(clamping: min(symbol.size, object[section].size - symbol.value)),
+              isFunction: symbol.type == .function, symbol: SymbolIndex(index)))
+        }
+      }
+    }
+    for section in labels.keys { labels[section]?.sortAndLink() }
+    for section in mapping.keys { mapping[section]?.sort { $0.start < $1.start } }
+  }
+
+  /// The function that holds an offset, or else the last label before it; with its position among the section's labels.
+  private func position(before offset: Int, in labels: [Label]) -> Int? {
+    let behind = labels.partitionPoint { $0.start > offset }
+    guard behind > 0 else { return nil }
+    // A function that reaches this far beats a label inside it.
+    if let function = labels[behind - 1].lastFunction, offset - labels[function].start < labels[function].size {
+      return function
+    }
+    return behind - 1
+  }
+
+  /// The symbol that names the code at an offset, and the distance from it in bytes.
+  func name(of offset: Int, in section: SectionIndex) -> (symbol: SymbolIndex, distance: Int)? {
+    guard let labels = labels[section], let position = position(before: offset, in: labels) else { return nil }
+    return (labels[position].symbol, offset - labels[position].start)
+  }
+
+  /// A stretch of code around an offset that begins at an instruction: a function, or what lies between two labels.
+  func stretch(around offset: Int, in section: SectionIndex, size: Int) -> Range<Int> {
+    guard let labels = labels[section] else { return 0..<size }
+    guard let position = position(before: offset, in: labels) else {
+      return 0..<(labels.first.map { max($0.start, offset + 1) } ?? size)
+    }
+    let label = labels[position]
+    let behind = labels.partitionPoint { $0.start > offset }
+    let next = behind < labels.count ? labels[behind].start : size
+    let end = label.isFunction ? max(next, label.start + label.size) : next
+    return label.start..<min(end, size)
+  }
+
+  /// All stretches of a section between one label and the next, in ascending order.
+  func stretches(of section: SectionIndex, size: Int) -> [Range<Int>] {
+    let starts = [0] + (labels[section] ?? []).map(\.start) + [size]
+    return zip(starts, starts.dropFirst()).filter { $0 < $1 }.map { $0..<$1 }
+  }
+
+  /// Whether an offset lies in data that the mapping symbols mark.
+  func isData(_ offset: Int, in section: SectionIndex) -> Bool {
+    guard let mapping = mapping[section] else { return false }
+    let behind = mapping.partitionPoint { $0.start > offset }
+    return behind > 0 && mapping[behind - 1].isData
+  }
+}
+
+extension [Functions.Label] {
+  /// Puts labels into ascending order, and at each notes the last function at or before it.
+  fileprivate mutating func sortAndLink() {
+    sort { ($0.start, $0.isFunction ? 1 : 0, $1.symbol) < ($1.start, $1.isFunction ? 1 : 0, $0.symbol) }
+    var lastFunction: Int?
+    for position in indices {
+      if self[position].isFunction { lastFunction = position }
+      self[position].lastFunction = lastFunction
+    }
+  }
+}
+
+extension Array {
+  /// The first index from which on `belongsBehind` holds; it must not hold for any element before that.
+  func partitionPoint(_ belongsBehind: (Element) -> Bool) -> Int {
+    var (low, high) = (0, count)
+    while low < high {
+      let middle = (low + high) / 2
+      if belongsBehind(self[middle]) { high = middle } else { low = middle + 1 }
+    }
+    return low
+  }
+}

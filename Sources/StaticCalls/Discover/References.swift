@@ -1,0 +1,92 @@
+import ObjectFile
+
+/// What a relocation refers to.
+enum ReferenceTarget: Sendable {
+  /// A trampoline symbol, by its number.
+  case trampoline(Int)
+  /// A section that holds trampolines; the addend tells whether one of them is meant.
+  case section(SectionIndex)
+}
+
+/// A relocation in code, or in data, that may lead to a trampoline.
+struct Reference: Sendable {
+  var section: SectionIndex
+  var relocation: Relocation
+  var target: ReferenceTarget
+}
+
+/// How the code of a section takes part.
+enum SectionRole {
+  case included
+  /// Its sites are listed and stay out of the table.
+  case leftOut
+  case ignored
+
+  /// Sections that the kernel discards, or copies over other code, are no place for a site. objtool up to Linux 6.14 leaves out
+  /// `.altinstr_replacement` (tools/objtool/check.c, annotate_call_site); the `.discard` sections never reach the image.
+  init(_ section: SectionIndex, _ object: borrowing ObjectFile, _ options: Options) {
+    if object.name(of: section, hasPrefix: Array(".discard.".utf8))
+      || object.name(of: section, is: Array(".altinstr_aux".utf8))
+    {
+      self = .ignored
+    } else if object.name(of: section, is: Array(".altinstr_replacement".utf8)) {
+      self = options.includesAlternatives ? .included : .leftOut
+    } else {
+      self = .included
+    }
+  }
+}
+
+/// All references of an object to its trampolines, found by a scan of the relocations.
+struct References {
+  /// References in code, by section index, then offset.
+  private(set) var inCode: [Reference] = []
+  /// References in data that a program can load and call through, by section index, then offset.
+  private(set) var inData: [Reference] = []
+  /// The sections that hold code, in index order, without the ignored ones.
+  private(set) var code: [(section: SectionIndex, role: SectionRole)] = []
+
+  init(
+    to index: TrampolineIndex, in object: borrowing ObjectFile, _ options: Options
+  ) throws(ObjectFileError) {
+    var isCode = [Bool](repeating: false, count: object.sections.count)
+    for section in object.sections where section.flags.contains(.execInstr) {
+      let role = SectionRole(section.index, object, options)
+      guard role != .ignored else { continue }
+      code.append((section.index, role))
+      isCode[section.index.rawValue] = true
+    }
+    for table in object.sections where table.type == .rela && table.size != 0 {
+      let target = object[SectionIndex(Int(table.info))]
+      if isCode[target.index.rawValue] {
+        try Self.scan(table.index, of: target.index, index, object, into: &inCode)
+      } else if isLoadableData(target, object, options) {
+        try Self.scan(table.index, of: target.index, index, object, into: &inData)
+      }
+    }
+    inCode.sort { ($0.section, $0.relocation.offset) < ($1.section, $1.relocation.offset) }
+    inData.sort { ($0.section, $0.relocation.offset) < ($1.section, $1.relocation.offset) }
+  }
+
+  private static func scan(
+    _ table: SectionIndex, of section: SectionIndex, _ index: TrampolineIndex, _ object: borrowing ObjectFile,
+    into references: inout [Reference]
+  ) throws(ObjectFileError) {
+    try object.withRelocations(in: table) { relocations in
+      for position in relocations.indices {
+        let relocation = relocations[position]
+        guard let target = index.target(of: relocation.symbol), relocation.type != .none else { continue }
+        references.append(Reference(section: section, relocation: relocation, target: target))
+      }
+    }
+  }
+}
+
+/// Whether a program can load a pointer from the section: data of the program, not a table that describes it.
+private func isLoadableData(_ section: Section, _ object: borrowing ObjectFile, _ options: Options) -> Bool {
+  guard section.flags.contains(.alloc), !section.flags.contains(.execInstr), section.type == .progbits else {
+    return false
+  }
+  let data = [".data", ".rodata", ".ldata", ".lrodata", ".init.data", ".init.rodata", ".sdata", ".tdata"]
+  return data.contains { object.name(of: section.index, hasPrefix: Array($0.utf8)) }
+}

@@ -1,0 +1,124 @@
+import ObjectFile
+
+/// A trampoline symbol: by its name, whatever its binding and wherever it is defined.
+struct Trampoline: Sendable {
+  var symbol: SymbolIndex
+  /// The name without the prefix: the name of the static call.
+  var callName: [UInt8]
+  var place: SymbolPlace
+  /// Offset in its section, in bytes, where it is defined in one.
+  var value: UInt64
+  var binding: SymbolBinding
+  /// Which source file's part of the symbol table a local symbol stands in; see ``KeySymbol/file``.
+  var file: Int
+
+  var displayName: String { String(decoding: callName, as: UTF8.self) }
+}
+
+/// A key symbol, found by its name.
+struct KeySymbol: Sendable {
+  var symbol: SymbolIndex
+  var binding: SymbolBinding
+  /// How many `STT_FILE` symbols stand before it. After `ld -r`, local symbols of one name from several source files are told
+  /// apart by it.
+  var file: Int
+}
+
+/// Every trampoline and key of an object, and what a relocation may name to reach a trampoline.
+struct TrampolineIndex {
+  private(set) var trampolines: [Trampoline] = []
+  private(set) var keys: [[UInt8]: [KeySymbol]] = [:]
+  /// Trampolines by section and offset: gas and clang refer to a local one by its section.
+  private var positions: [SectionIndex: [UInt64: Int]] = [:]
+  /// For each symbol what it is for a relocation that names it.
+  private var roles: [Role] = []
+
+  private enum Role {
+    case other
+    case trampoline(Int32)
+    case section(Int32)
+  }
+
+  /// Looks through the symbols of `object`. An object whose symbol names do not contain the prefix has no trampolines.
+  init(_ object: borrowing ObjectFile, _ options: Options) {
+    guard object.symbolNamesContain(options.trampolinePrefix) else { return }
+    object.withSymbols { symbols, names in
+      collectSymbols(symbols, names, object, options)
+      guard !trampolines.isEmpty else { return }
+      assignRoles(symbols, object)
+    }
+  }
+
+  var isEmpty: Bool { trampolines.isEmpty }
+
+  /// The sections that hold a trampoline.
+  var sections: [SectionIndex] { positions.keys.sorted() }
+
+  /// The trampoline at an offset of a section.
+  func trampoline(in section: SectionIndex, at offset: Int) -> Int? {
+    UInt64(exactly: offset).flatMap { positions[section]?[$0] }
+  }
+
+  /// What a relocation against `symbol` may refer to: `nil` where it is neither a trampoline nor a way to one.
+  func target(of symbol: SymbolIndex) -> ReferenceTarget? {
+    switch roles[symbol.rawValue] {
+    case .other: nil
+    case .trampoline(let ordinal): .trampoline(Int(ordinal))
+    case .section(let section): .section(SectionIndex(Int(section)))
+    }
+  }
+
+  private mutating func collectSymbols(
+    _ symbols: Span<Symbol>, _ names: Span<UInt8>, _ object: borrowing ObjectFile, _ options: Options
+  ) {
+    var file = 0
+    for index in symbols.indices {
+      let symbol = symbols[index]
+      if symbol.type == .file {
+        file += 1
+        continue
+      }
+      // A section symbol has no name, and a source file's name may be anything.
+      guard symbol.type != .section, symbol.nameOffset != 0 else { continue }
+      let name = Int(symbol.nameOffset)
+      if names.hasBytes(options.trampolinePrefix, at: name) {
+        let place = object.place(of: symbol, at: SymbolIndex(index))
+        trampolines.append(
+          Trampoline(
+            symbol: SymbolIndex(index), callName: names.bytes(from: name + options.trampolinePrefix.count),
+            place: place, value: symbol.value, binding: symbol.binding, file: file))
+        if case .section(let section) = place { positions[section, default: [:]][symbol.value] = trampolines.count - 1 }
+      } else if names.hasBytes(options.keyPrefix, at: name) {
+        keys[names.bytes(from: name + options.keyPrefix.count), default: []].append(
+          KeySymbol(symbol: SymbolIndex(index), binding: symbol.binding, file: file))
+      }
+    }
+  }
+
+  private mutating func assignRoles(_ symbols: Span<Symbol>, _ object: borrowing ObjectFile) {
+    roles = [Role](repeating: .other, count: symbols.count)
+    for (ordinal, trampoline) in trampolines.enumerated() {
+      roles[trampoline.symbol.rawValue] = .trampoline(Int32(ordinal))
+    }
+    for index in 0..<(object.symbolTable?.firstGlobal ?? 0) where symbols[index].type == .section {
+      if case .section(let section) = object.place(of: symbols[index], at: SymbolIndex(index)),
+        positions[section] != nil
+      {
+        roles[index] = .section(Int32(section.rawValue))
+      }
+    }
+  }
+}
+
+extension Span where Element == UInt8 {
+  /// The bytes from `offset` to the next NUL.
+  fileprivate func bytes(from offset: Int) -> [UInt8] {
+    var result: [UInt8] = []
+    var position = offset
+    while position < count, self[position] != 0 {
+      result.append(self[position])
+      position += 1
+    }
+    return result
+  }
+}

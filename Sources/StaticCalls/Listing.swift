@@ -1,0 +1,81 @@
+public import ObjectFile
+
+/// Every use of a trampoline in one object, independent of the object itself.
+public struct Listing: Sendable {
+  public var machine: Machine
+  public var sites: [Site]
+  public var table: TableState
+  /// Entries that are not as annotate would make them, in words.
+  public var staleEntries: [String]
+
+  /// How the table compares with the sites.
+  public enum TableState: String, Sendable {
+    case none
+    case complete
+    case incomplete
+    case stale
+  }
+
+  public struct Site: Sendable {
+    public var section: String
+    /// Section offset, in bytes.
+    public var offset: Int
+    public var function: String?
+    /// Distance from the function's start, in bytes.
+    public var functionOffset: Int?
+    public var kind: CallKind?
+    public var shape: Shape
+    public var through: String
+    /// The name of the static call: that of the trampoline and the key without their prefixes.
+    public var callName: String
+    public var state: SiteState
+    /// Why the use is not in the table, where it cannot be.
+    public var code: Code?
+  }
+
+  /// How a use of a trampoline relates to the table.
+  public enum SiteState: String, Sendable {
+    case inTable = "in table"
+    case notInTable = "not in table"
+    case leftOut = "left out"
+    case staysIndirect = "stays indirect"
+    case notPatchable = "not patchable"
+    case addressTaken = "address taken"
+  }
+
+  init(_ survey: Survey, _ object: borrowing ObjectFile, _ options: Options) {
+    let plan = TablePlan(survey, options)
+    let present = Set(survey.table.entries.compactMap(\.site))
+    let places = survey.places(in: object)
+    machine = object.machine
+    staleEntries = plan.stale.map { "entry \($0.entry.number): \($0.reason)" }
+    table =
+      if survey.table.sections.isEmpty {
+        .none
+      } else if !plan.stale.isEmpty || !survey.table.faults.isEmpty {
+        .stale
+      } else {
+        plan.missing == 0 ? .complete : .incomplete
+      }
+    sites = []
+    for site in survey.sites {
+      let function = places.function(at: site.offset, of: site.section, object)
+      let (state, code) = Self.state(of: site, isInTable: present.contains(site.position))
+      sites.append(
+        Site(
+          section: object.name(of: site.section), offset: site.offset.rawValue, function: function?.name,
+          functionOffset: function?.distance, kind: site.kind, shape: site.shape, through: site.through,
+          callName: survey.trampoline(of: site).displayName, state: state, code: code))
+    }
+  }
+
+  private static func state(of site: CallSite, isInTable: Bool) -> (SiteState, Code?) {
+    switch site.status {
+    case .direct: (isInTable ? .inTable : .notInTable, nil)
+    case .leftOut: (isInTable ? .inTable : .leftOut, nil)
+    case .left(.addressTaken): (.addressTaken, .addressTaken)
+    case .left(let code):
+      ([.throughTable, .throughRegister, .throughThunk].contains(code) ? .staysIndirect : .notPatchable, code)
+    }
+  }
+}

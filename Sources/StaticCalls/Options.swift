@@ -1,0 +1,22 @@
+/// What the user asked for. The defaults are those of the Linux kernel.
+public struct Options: Sendable {
+  /// Prefix of trampoline symbols (include/linux/static_call_types.h: `STATIC_CALL_TRAMP_PREFIX`).
+  public var trampolinePrefix = Array("__SCT__".utf8)
+  /// Prefix of key symbols (`STATIC_CALL_KEY_PREFIX`).
+  public var keyPrefix = Array("__SCK__".utf8)
+  /// Name of the table section.
+  public var tableSection = ".static_call_sites"
+  /// Lets the key slot of an entry name the trampoline where the object has no key symbol: the kernel's module loader looks the
+  /// key up in `.static_call_tramp_key`.
+  public var isModule = false
+  /// Adds a missing key as an undefined symbol.
+  public var addMissingKeys = false
+  /// Puts sites in `.altinstr_replacement` into the table, as objtool does from Linux 6.15 on.
+  public var includesAlternatives = false
+  /// Replaces an existing table, whatever it holds.
+  public var rebuildsTable = false
+  /// Makes every call that is left behind a failure; nothing is written then.
+  public var isStrict = false
+
+  public init() {}
+}

@@ -1,0 +1,83 @@
+import Disassembly
+import ObjectFile
+import SystemPackage
+
+/// The way of an object through staticcall. Each phase takes values from the one before it and gives values to the next; only
+/// the last one writes.
+public enum Pipeline {
+  /// Puts the call sites of the object at `path` into its table, in place or, with `output`, in a copy.
+  ///
+  /// Throws ``Refusal`` where that cannot be done; the input is untouched then, and there is no output.
+  public static func annotate(
+    _ path: String, output: String? = nil, isDryRun: Bool = false, _ options: Options
+  ) throws(Refusal) -> Annotation {
+    try refusing {
+      // Read: the whole file is mapped, and everything in it that is used later is checked now.
+      let input = try InputFile(FilePath(path))
+      let object = try ObjectFile(reading: input)
+
+      // Discover and resolve: what uses a trampoline, how, and which table is there. No change is made to these facts later.
+      let survey = try surveyObject(object, options)
+
+      // Plan: what the table must hold, as values. A call without a key, or where a table cannot follow it, ends here.
+      let plan = TablePlan(survey, options)
+      try plan.refuseImpossible(survey, object, options)
+      let annotation = Annotation(plan, survey, object, options, isDryRun: isDryRun)
+
+      // An object that needs no change is not opened for writing; under another name it is still wanted.
+      switch annotation.change {
+      case .written: break
+      case .wouldWrite, .heldBack: return annotation
+      case .noStaticCalls, .upToDate:
+        if let output, !isDryRun { try copyFile(input, to: FilePath(output)) }
+        return annotation
+      }
+
+      // Emit: the edited object is made in memory, read back by the same reader and verified like any other.
+      let edit = EditPlan(writing: plan.entries, over: survey.table, survey.index, options, object)
+      let edited = try EditedObject(edit, of: object, from: input)
+      try selfCheck(edited, of: object, options)
+
+      // Write: from here on the file changes, in one step.
+      try edited.write(to: FilePath(output ?? path), from: input)
+      return annotation
+    }
+  }
+
+  /// Lists every use of a trampoline in the object at `path`.
+  public static func list(_ path: String, _ options: Options) throws(Refusal) -> Listing {
+    try refusing {
+      let object = try ObjectFile(reading: InputFile(FilePath(path)))
+      let survey = try surveyObject(object, options, includingData: true)
+      return Listing(survey, object, options)
+    }
+  }
+
+  /// Checks the table of the object at `path` in both directions: each entry is a valid site, and each site has one entry.
+  public static func verify(_ path: String, _ options: Options) throws(Refusal) -> Verification {
+    try refusing {
+      let object = try ObjectFile(reading: InputFile(FilePath(path)))
+      let survey = try surveyObject(object, options)
+      let places = survey.places(in: object)
+      let findings = try TableVerification(of: survey, in: object, options).findings
+      return Verification(
+        entries: survey.table.entries.count,
+        diagnostics: findings.map { places.diagnostic($0, object) } + survey.callsLeft(in: object))
+    }
+  }
+
+  /// Turns whatever a phase throws into a refusal.
+  private static func refusing<Result>(_ body: () throws -> Result) throws(Refusal) -> Result {
+    do {
+      return try body()
+    } catch let error as ObjectFileError {
+      throw Refusal(error)
+    } catch let error as DisassemblyError {
+      throw Refusal([Diagnostic(.systemFailure, .error, error.message)])
+    } catch let refusal as Refusal {
+      throw refusal
+    } catch {
+      throw Refusal([Diagnostic(.systemFailure, .error, "\(error)")])
+    }
+  }
+}

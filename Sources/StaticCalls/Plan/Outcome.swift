@@ -1,0 +1,82 @@
+import ObjectFile
+
+/// What became of an object.
+public struct Annotation: Sendable {
+  public enum Change: Sendable {
+    /// The object uses no trampolines and has no table.
+    case noStaticCalls
+    /// The table was complete and right.
+    case upToDate
+    case written
+    /// The table is not as it must be, and a dry run leaves it so.
+    case wouldWrite
+    /// Calls stay behind, and `--strict` lets nothing be written then.
+    case heldBack
+  }
+
+  public var change: Change
+  /// Entries of the complete table.
+  public var entries: Int
+  /// Static calls that these entries belong to.
+  public var keys: Int
+  /// Entries that were not there before.
+  public var added: Int
+  /// Entries that go because `--rebuild` asks for it.
+  public var removed: Int
+  /// Calls that reach a trampoline and cannot be in the table, as warnings.
+  public var left: [Diagnostic]
+  /// The new entries in the order of the table: place, kind and name of the static call.
+  public var additions: [Addition]
+
+  public struct Addition: Sendable {
+    public var place: String
+    public var kind: CallKind
+    public var callName: String
+  }
+
+  init(
+    _ plan: TablePlan, _ survey: Survey, _ object: borrowing ObjectFile, _ options: Options, isDryRun: Bool
+  ) {
+    left = survey.callsLeft(in: object)
+    entries = plan.entries.count
+    keys = Set(plan.entries.map { survey.index.trampolines[$0.site.trampoline].callName }).count
+    added = plan.missing
+    removed = plan.stale.count
+    additions = []
+    if survey.isEmpty {
+      change = .noStaticCalls
+    } else if options.isStrict, !left.isEmpty {
+      change = .heldBack
+    } else if plan.isUpToDate {
+      change = plan.entries.isEmpty && survey.table.sections.isEmpty ? .noStaticCalls : .upToDate
+    } else {
+      change = isDryRun ? .wouldWrite : .written
+    }
+    guard isDryRun else { return }
+    let places = survey.places(in: object)
+    let present = Set(survey.table.entries.compactMap(\.site))
+    additions = plan.entries.filter { !present.contains($0.site.position) }.map { entry in
+      Addition(
+        place: places.describe(entry.site.offset, of: entry.site.section, object), kind: entry.site.kind ?? .call,
+        callName: survey.trampoline(of: entry.site).displayName)
+    }
+  }
+}
+
+extension Survey {
+  /// The calls that reach a trampoline and cannot be in the table, as warnings in the order of their places.
+  func callsLeft(in object: borrowing ObjectFile) -> [Diagnostic] {
+    var all = findings
+    for site in sites {
+      guard case .left(let code) = site.status, code != .addressTaken else { continue }
+      all.append(
+        Finding(
+          code, .warning, section: site.section, offset: site.offset,
+          code.describe(callThrough: site.through, of: trampoline(of: site).displayName)))
+    }
+    guard !all.isEmpty else { return [] }
+    all.sort { ($0.section ?? SectionIndex(0), $0.offset) < ($1.section ?? SectionIndex(0), $1.offset) }
+    let places = places(in: object)
+    return all.map { places.diagnostic($0, object) }
+  }
+}

@@ -1,0 +1,107 @@
+import ObjectFile
+
+extension EditPlan {
+  /// The edit that makes an object's table hold exactly `entries`.
+  ///
+  /// The first table section gets all of them; further ones, which `ld -r` can leave behind, become empty.
+  init(
+    writing entries: [TablePlan.PlannedEntry], over table: ExistingTable, _ index: TrampolineIndex, _ options: Options,
+    _ object: borrowing ObjectFile
+  ) {
+    self.init()
+    let type = architecture(of: object.machine).tableRelocation
+    let bases = siteBases(of: entries, in: object)
+    var addedKeys: [[UInt8]: Int] = [:]
+    var relocations: [PlannedRelocation] = []
+    relocations.reserveCapacity(entries.count * 2)
+    for (number, entry) in entries.enumerated() {
+      let offset = number * ExistingTable.entrySize
+      let base = bases[entry.site.section] ?? SiteBase(symbol: .existing(SymbolIndex(0)), value: 0)
+      relocations.append(
+        PlannedRelocation(
+          offset: SectionOffset(offset), type: type, symbol: base.symbol,
+          addend: Int64(entry.site.offset.rawValue) &- base.value))
+      let trampoline = index.trampolines[entry.site.trampoline]
+      let key: SymbolReference =
+        switch entry.key {
+        case .symbol(let symbol): .existing(symbol)
+        case .trampoline: .existing(trampoline.symbol)
+        case .missing, .ambiguous: addKey(of: trampoline, &addedKeys, options)
+        }
+      relocations.append(
+        PlannedRelocation(
+          offset: SectionOffset(offset + ExistingTable.fieldSize), type: type, symbol: key,
+          addend: entry.site.kind?.flags ?? 0))
+    }
+    place(relocations, table, options, object)
+  }
+
+  private mutating func place(
+    _ relocations: [PlannedRelocation], _ table: ExistingTable, _ options: Options, _ object: borrowing ObjectFile
+  ) {
+    // The relocations carry everything: the entries themselves are zero.
+    let contents = [UInt8](repeating: 0, count: relocations.count * ExistingTable.fieldSize)
+    guard let first = table.sections.first else {
+      addedSections.append(
+        AddedSection(
+          name: options.tableSection, type: .progbits, flags: [.write, .alloc], alignment: 4,
+          entrySize: UInt64(ExistingTable.entrySize), contents: contents, relocations: relocations))
+      return
+    }
+    for section in table.sections {
+      let isFirst = section == first
+      let tables = object.relocationSections(of: section)
+      replacedSections.append(
+        ReplacedSection(
+          section: section, relocationSection: tables.first, alignment: max(4, object[section].alignment),
+          entrySize: UInt64(ExistingTable.entrySize), contents: isFirst ? contents : [],
+          relocations: isFirst ? relocations : []))
+    }
+  }
+
+  /// A symbol through which sites of a section are addressed, with its own offset in the section.
+  private struct SiteBase {
+    var symbol: SymbolReference
+    var value: Int64
+  }
+
+  /// Finds, for each section with sites, a symbol to address them by: the section symbol, else any local symbol defined there,
+  /// else a section symbol that has to be inserted. Never a global or weak one, which after linking may be another object's.
+  private mutating func siteBases(
+    of entries: [TablePlan.PlannedEntry], in object: borrowing ObjectFile
+  ) -> [SectionIndex: SiteBase] {
+    var wanted = Set(entries.map(\.site.section))
+    var bases: [SectionIndex: SiteBase] = [:]
+    object.withSymbols { symbols, _ in
+      for index in 1..<max(1, object.symbolTable?.firstGlobal ?? 1) where !wanted.isEmpty {
+        let symbol = symbols[index]
+        // Thread-local symbols and indirect functions do not stand for their address.
+        guard [.section, .function, .noType, .object].contains(symbol.type),
+          case .section(let section) = object.place(of: symbol, at: SymbolIndex(index)), wanted.contains(section)
+        else { continue }
+        let base = SiteBase(symbol: .existing(SymbolIndex(index)), value: Int64(bitPattern: symbol.value))
+        if symbol.type == .section {
+          bases[section] = base
+          wanted.remove(section)
+        } else if bases[section] == nil {
+          bases[section] = base
+        }
+      }
+    }
+    for section in wanted.sorted() where bases[section] == nil {
+      bases[section] = SiteBase(symbol: .newLocal(localSymbols.count), value: 0)
+      localSymbols.append(NewSymbol(name: [], type: .section, section: section))
+    }
+    return bases
+  }
+
+  private mutating func addKey(
+    of trampoline: Trampoline, _ added: inout [[UInt8]: Int], _ options: Options
+  ) -> SymbolReference {
+    if let known = added[trampoline.callName] { return .newGlobal(known) }
+    let position = globalSymbols.count
+    added[trampoline.callName] = position
+    globalSymbols.append(NewSymbol(name: options.keyPrefix + trampoline.callName, type: .noType, section: nil))
+    return .newGlobal(position)
+  }
+}

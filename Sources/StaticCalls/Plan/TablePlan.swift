@@ -1,0 +1,62 @@
+import ObjectFile
+
+/// What has to happen to an object's table.
+struct TablePlan {
+  /// The sites that belong into the table, in the table's order.
+  var entries: [PlannedEntry] = []
+  /// How many of them are not in it yet.
+  var missing = 0
+  /// What is in the table and does not belong there.
+  var stale: [StaleEntry] = []
+
+  /// An entry that belongs into the table.
+  struct PlannedEntry {
+    var site: CallSite
+    var key: KeyChoice
+  }
+
+  /// An entry that annotate would not make, and why.
+  struct StaleEntry {
+    var entry: TableEntry
+    var reason: String
+  }
+
+  /// Compares what the table must hold with what it holds.
+  init(_ survey: borrowing Survey, _ options: Options) {
+    // The order of the table: by section index, then offset.
+    let sites = survey.sites.filter { $0.status == .direct }.sorted { $0.position < $1.position }
+    entries = sites.map { PlannedEntry(site: $0, key: survey.index.key(of: $0.trampoline, options)) }
+    let expected = Dictionary(entries.map { ($0.site.position, $0) }, uniquingKeysWith: { first, _ in first })
+    var found: Set<SitePosition> = []
+    for entry in survey.table.entries {
+      if let reason = Self.reasonAgainst(entry, expected, &found, survey) {
+        stale.append(StaleEntry(entry: entry, reason: reason))
+      }
+    }
+    missing = entries.count { !found.contains($0.site.position) }
+  }
+
+  /// Whether the table already is as it must be.
+  var isUpToDate: Bool { missing == 0 && stale.isEmpty }
+
+  private static func reasonAgainst(
+    _ entry: TableEntry, _ expected: [SitePosition: PlannedEntry], _ found: inout Set<SitePosition>,
+    _ survey: borrowing Survey
+  ) -> String? {
+    if let fault = entry.fault { return fault }
+    guard let position = entry.site, let planned = expected[position] else {
+      return "no direct branch to a trampoline is there"
+    }
+    guard entry.flags == planned.site.kind?.flags else {
+      return "its flags are \(entry.flags), and the branch is a \(planned.site.kind?.rawValue ?? "use")"
+    }
+    let key: SymbolIndex? =
+      switch planned.key {
+      case .symbol(let symbol): symbol
+      case .trampoline: survey.index.trampolines[planned.site.trampoline].symbol
+      case .missing, .ambiguous: nil
+      }
+    guard entry.key == key else { return "it names another key than the branch's trampoline has" }
+    return found.insert(position).inserted ? nil : "the same site has an entry before it"
+  }
+}

@@ -1,0 +1,279 @@
+import Disassembly
+import ObjectFile
+
+/// One place where an object uses a trampoline.
+struct CallSite: Sendable {
+  var section: SectionIndex
+  /// The branch's opcode; for a use without a branch, the instruction or the data that holds the address.
+  var offset: SectionOffset
+  /// How many bytes the site owns.
+  var length: Int
+  /// `nil` for a use that is no branch.
+  var kind: CallKind?
+  var shape: Shape
+  /// Number of the trampoline in ``Survey/trampolines``.
+  var trampoline: Int
+  var status: Status
+  /// What the branch goes through, for people: `direct`, `GOT`, `%rbx`, a thunk's name.
+  var through: String
+
+  enum Status: Equatable, Sendable {
+    /// A direct branch that belongs into the table.
+    case direct
+    /// A direct branch in a section whose sites stay out of the table.
+    case leftOut
+    /// A branch that reaches the trampoline and is none that a runtime could patch, or a use of the address; with the reason.
+    case left(Code)
+  }
+}
+
+/// Turns the references of an object into call sites, decoding no more than each reference needs.
+struct CallSiteResolver: ~Copyable {
+  private let architecture: any Architecture.Type
+  private let index: TrampolineIndex
+  private var code: CodeReader
+  private(set) var sites: [CallSite] = []
+  /// Addresses that are no trampoline's start: branches beside one.
+  private(set) var findings: [Finding] = []
+
+  /// Prepares to resolve references in `sections`.
+  init(
+    _ index: TrampolineIndex, _ sections: Set<SectionIndex>, _ object: borrowing ObjectFile
+  ) throws(DisassemblyError) {
+    architecture = StaticCalls.architecture(of: object.machine)
+    self.index = index
+    code = try CodeReader(architecture, sections: sections)
+  }
+
+  /// Resolves the references in one section's code.
+  mutating func resolve(
+    _ references: ArraySlice<Reference>, in section: SectionIndex, role: SectionRole, _ object: borrowing ObjectFile
+  ) throws(ObjectFileError) {
+    let first = sites.count
+    for reference in references { try resolve(reference, object) }
+    guard role == .leftOut else { return }
+    for position in sites[first...].indices where sites[position].status == .direct {
+      sites[position].status = .leftOut
+    }
+  }
+
+  /// Lists an address in data.
+  mutating func resolveData(_ reference: Reference) {
+    guard let trampoline = trampoline(reference, targetOffset: reference.relocation.addend) else { return }
+    add(
+      reference.section, reference.relocation.offset.rawValue, 8, nil, .d, trampoline, .left(.addressTaken),
+      through: "data")
+  }
+
+  private mutating func resolve(
+    _ reference: Reference, _ object: borrowing ObjectFile
+  ) throws(ObjectFileError) {
+    let relocation = reference.relocation
+    let section = reference.section
+    let field = object.withContents(of: section) { architecture.field(of: relocation, in: $0) }
+    switch field {
+    case .branch(let start, let length, let kind, let certainty):
+      try resolveBranch(reference, start..<(start + length), kind, certainty, object)
+    case .unpatchableBranch:
+      let instruction = try code.instruction(around: relocation.offset.rawValue, in: section, object)
+      let end = instruction?.end ?? relocation.offset.rawValue + 1
+      guard
+        let trampoline = trampoline(
+          reference, targetOffset: architecture.targetOffset(of: relocation, instructionEnd: end))
+      else { return }
+      addUnpatchable(section, instruction?.offset ?? relocation.offset.rawValue, end, trampoline)
+    case .other: try resolveUse(reference, object)
+    }
+  }
+
+  // MARK: Direct branches
+
+  private mutating func resolveBranch(
+    _ reference: Reference, _ bytes: Range<Int>, _ kind: CallKind, _ certainty: BranchCertainty,
+    _ object: borrowing ObjectFile
+  ) throws(ObjectFileError) {
+    let section = reference.section
+    if certainty != .certain {
+      let around = try code.instruction(around: reference.relocation.offset.rawValue, in: section, object)
+      if let around, around.hasOperandSizePrefix {
+        guard let trampoline = directTarget(reference, branchEnd: bytes.upperBound) else { return }
+        add(
+          section, around.offset, around.length, kind, .e, trampoline, .left(.operandSizePrefix),
+          through: "66-prefixed branch")
+        return
+      }
+      if certainty == .needsInstructionStart, around?.end != bytes.upperBound || around?.flow.isDirectBranch != true {
+        return try resolveUse(reference, object)
+      }
+    }
+    // A branch's own relocation is proof of the call, not of the bytes: the decoder has the last word on those.
+    guard let decoded = code.instruction(at: bytes.lowerBound, in: section, object), decoded.end == bytes.upperBound,
+      decoded.flow.isDirectBranch
+    else { return try resolveUse(reference, object) }
+    guard let trampoline = directTarget(reference, branchEnd: bytes.upperBound) else {
+      reportMiss(reference, at: bytes.lowerBound)
+      return
+    }
+    add(
+      section, bytes.lowerBound, bytes.count, kind, architecture.directShape(kind), trampoline, .direct,
+      through: "direct")
+  }
+
+  private func directTarget(_ reference: Reference, branchEnd: Int) -> Int? {
+    trampoline(
+      reference, targetOffset: architecture.targetOffset(of: reference.relocation, instructionEnd: branchEnd))
+  }
+
+  /// A branch that names a trampoline's symbol and lands beside it is no call of it, whatever else it is.
+  private mutating func reportMiss(_ reference: Reference, at offset: Int) {
+    guard case .trampoline(let number) = reference.target else { return }
+    findings.append(
+      Finding(
+        .besideTrampoline, .warning, section: reference.section, offset: SectionOffset(offset),
+        "branch to an address beside \(index.trampolines[number].displayName)'s trampoline is no call of it"))
+  }
+
+  /// The trampoline at a distance from what the relocation names.
+  private func trampoline(_ reference: Reference, targetOffset: Int64) -> Int? {
+    switch reference.target {
+    case .trampoline(let number): targetOffset == 0 ? number : nil
+    case .section(let section): index.trampoline(in: section, at: Int(targetOffset))
+    }
+  }
+
+  private mutating func addUnpatchable(_ section: SectionIndex, _ start: Int, _ end: Int, _ trampoline: Int) {
+    add(section, start, end - start, .tail, .e, trampoline, .left(.unpatchableBranch), through: "short branch")
+  }
+
+  // MARK: Everything else
+
+  private mutating func resolveUse(
+    _ reference: Reference, _ object: borrowing ObjectFile
+  ) throws(ObjectFileError) {
+    let relocation = reference.relocation
+    let section = reference.section
+    let offset = relocation.offset.rawValue
+    guard let stretch = try code.stretch(around: offset, in: section, object),
+      let position = stretch.position(of: offset)
+    else {
+      guard let trampoline = trampoline(reference, targetOffset: relocation.addend) else { return }
+      add(section, offset, 4, nil, architecture.shapeInData(relocation), trampoline, .left(.undecoded), through: "data in code")
+      return
+    }
+    let instruction = stretch.instructions[position]
+    let target = architecture.targetOffset(of: relocation, instructionEnd: instruction.end)
+    guard let use = architecture.use(of: instruction, relocation), let trampoline = trampoline(reference, targetOffset: target)
+    else { return }
+    switch use {
+    case .branchThroughTable(let kind, let shape):
+      add(
+        section, instruction.offset, instruction.length, kind, shape, trampoline, .left(.throughTable), through: "GOT")
+    case .push(let shape):
+      add(
+        section, instruction.offset, instruction.length, .call, shape, trampoline, .left(.throughThunk),
+        through: "pushed for a thunk")
+    case .load(let register, let shape):
+      addCalls(through: register, from: position, of: stretch, section, shape, trampoline, object)
+    case .other(let shape):
+      add(
+        section, instruction.offset, instruction.length, nil, shape, trampoline, .left(.addressTaken), through: "address")
+    }
+  }
+
+  /// Follows a register that holds the trampoline's address down the straight line of code behind the load, and lists the
+  /// branches through it.
+  private mutating func addCalls(
+    through register: Register, from load: Int, of stretch: DecodedStretch, _ section: SectionIndex, _ shape: Shape,
+    _ trampoline: Int, _ object: borrowing ObjectFile
+  ) {
+    let first = sites.count
+    search: for instruction in stretch.instructions[(load + 1)...].prefix(Self.longestStraightLine) {
+      let thunk = code.relocatedSymbol(in: instruction, section).map { object.name(of: $0) }
+      let thunkRegister = thunk.flatMap { architecture.thunkRegister($0) }
+      switch instruction.flow {
+      case .call(.register(register)), .jump(.register(register)):
+        add(
+          section, instruction.offset, instruction.length, instruction.flow.kind, shape, trampoline,
+          .left(.throughRegister), through: architecture.name(of: register))
+      case .call(.direct), .jump(.direct), .conditionalJump(.direct):
+        guard thunkRegister == register, let thunk else { break }
+        add(
+          section, instruction.offset, instruction.length, instruction.flow.kind, architecture.thunkShape, trampoline,
+          .left(.throughThunk), through: thunk)
+      default: break
+      }
+      switch instruction.flow {
+      case .jump, .stop: break search
+      case .call where !architecture.calleeSaved.contains(register): break search
+      default: if instruction.writes.contains(register) { break search }
+      }
+    }
+    guard sites.count == first else { return }
+    let instruction = stretch.instructions[load]
+    add(
+      section, instruction.offset, instruction.length, nil, shape, trampoline, .left(.addressTaken),
+      through: architecture.name(of: register))
+  }
+
+  /// How far a loaded address is followed, in instructions; the longest distance that compilers make is 26.
+  private static let longestStraightLine = 512
+
+  // MARK: Branches without relocation
+
+  /// Finds the branches that the assembler resolved itself, because the trampoline stands in the same section.
+  mutating func resolveUnrelocated(
+    in section: SectionIndex, role: SectionRole, _ object: borrowing ObjectFile
+  ) throws(ObjectFileError) {
+    let branches = try code.unrelocatedBranches(in: section, object)
+    for branch in branches.found {
+      guard let trampoline = index.trampoline(in: section, at: branch.target) else { continue }
+      let instruction = branch.instruction
+      let bytes = object.withContents(of: section) { architecture.patchableBytes(of: instruction, in: $0) }
+      if instruction.hasOperandSizePrefix {
+        add(
+          section, instruction.offset, instruction.length, instruction.flow.kind, .e, trampoline,
+          .left(.operandSizePrefix), through: "66-prefixed branch")
+      } else if let bytes, let kind = instruction.flow.kind {
+        add(
+          section, bytes.lowerBound, bytes.count, kind, .n, trampoline, role == .leftOut ? .leftOut : .direct,
+          through: "direct")
+      } else {
+        addUnpatchable(section, instruction.offset, instruction.end, trampoline)
+      }
+    }
+    for offset in branches.undecoded {
+      findings.append(
+        Finding(
+          .undecoded, .warning, section: section, offset: SectionOffset(offset),
+          "code cannot be decoded from here to the next label; a call without relocation would be missed"))
+    }
+  }
+
+  private mutating func add(
+    _ section: SectionIndex, _ offset: Int, _ length: Int, _ kind: CallKind?, _ shape: Shape, _ trampoline: Int,
+    _ status: CallSite.Status, through: String
+  ) {
+    sites.append(
+      CallSite(
+        section: section, offset: SectionOffset(offset), length: length, kind: kind, shape: shape,
+        trampoline: trampoline, status: status, through: through))
+  }
+}
+
+extension ControlFlow {
+  var isDirectBranch: Bool {
+    switch self {
+    case .call(.direct), .jump(.direct), .conditionalJump(.direct): true
+    default: false
+    }
+  }
+
+  var kind: CallKind? {
+    switch self {
+    case .call: .call
+    case .jump: .tail
+    case .conditionalJump: .conditionalTail
+    case .next, .stop: nil
+    }
+  }
+}

@@ -1,0 +1,150 @@
+import Disassembly
+import ObjectFile
+
+/// A run of instructions that was decoded from a label on.
+struct DecodedStretch {
+  var section: SectionIndex
+  var range: Range<Int>
+  var instructions: [Instruction]
+
+  /// The position of the instruction whose bytes include a section offset.
+  func position(of offset: Int) -> Int? {
+    let behind = instructions.partitionPoint { $0.offset > offset }
+    guard behind > 0, offset < instructions[behind - 1].end else { return nil }
+    return behind - 1
+  }
+}
+
+/// Decodes code on demand: one instruction where its start is known, a whole stretch where it is not.
+struct CodeReader: ~Copyable {
+  private let architecture: any Architecture.Type
+  private let disassembler: Disassembler
+  /// The sections that may be asked for.
+  private let sections: Set<SectionIndex>
+  /// Their labels, collected when they are first needed: most objects need none.
+  private var labels: Functions?
+  /// The last stretch that was decoded: references come in ascending order.
+  private var last: DecodedStretch?
+  /// The relocations of the section of ``last``, by offset.
+  private var relocatedSymbols: (section: SectionIndex, byOffset: [Int: SymbolIndex])?
+
+  init(_ architecture: any Architecture.Type, sections: Set<SectionIndex>) throws(DisassemblyError) {
+    self.architecture = architecture
+    self.sections = sections
+    disassembler = try Disassembler(architecture.instructionSet)
+  }
+
+  /// The instruction that starts at an offset, whatever stands before it.
+  func instruction(at offset: Int, in section: SectionIndex, _ object: borrowing ObjectFile) -> Instruction? {
+    object.withContents(of: section) { disassembler.decode($0, at: offset) }
+  }
+
+  /// The instruction whose bytes include an offset, found by decoding from the label before it.
+  mutating func instruction(
+    around offset: Int, in section: SectionIndex, _ object: borrowing ObjectFile
+  ) throws(ObjectFileError) -> Instruction? {
+    guard let stretch = try stretch(around: offset, in: section, object) else { return nil }
+    return stretch.position(of: offset).map { stretch.instructions[$0] }
+  }
+
+  /// The decoded code between the labels around an offset; `nil` where a literal pool or jump table is there.
+  mutating func stretch(
+    around offset: Int, in section: SectionIndex, _ object: borrowing ObjectFile
+  ) throws(ObjectFileError) -> DecodedStretch? {
+    let labels = functions(of: object)
+    if labels.isData(offset, in: section) { return nil }
+    if let last, last.section == section, last.range.contains(offset) { return last }
+    let range = labels.stretch(around: offset, in: section, size: Int(object[section].size))
+    let stretch = decode(range, of: section, labels, object)
+    try readRelocations(of: section, object)
+    last = stretch
+    return stretch
+  }
+
+  /// The symbol that a relocation inside an instruction names.
+  func relocatedSymbol(in instruction: Instruction, _ section: SectionIndex) -> SymbolIndex? {
+    guard let relocatedSymbols, relocatedSymbols.section == section else { return nil }
+    for offset in instruction.offset..<instruction.end {
+      if let symbol = relocatedSymbols.byOffset[offset] { return symbol }
+    }
+    return nil
+  }
+
+  /// A direct branch and the offset in its own section that it leads to.
+  struct UnrelocatedBranch {
+    var instruction: Instruction
+    var target: Int
+  }
+
+  /// All direct branches of a section that have no relocation, and where the code could not be decoded.
+  ///
+  /// Each stretch between two labels is decoded by itself. A stretch whose last instruction would reach into the next one was
+  /// decoded out of step, and nothing in it is believed.
+  mutating func unrelocatedBranches(
+    in section: SectionIndex, _ object: borrowing ObjectFile
+  ) throws(ObjectFileError) -> (found: [UnrelocatedBranch], undecoded: [Int]) {
+    try readRelocations(of: section, object)
+    let labels = functions(of: object)
+    var found: [UnrelocatedBranch] = []
+    var undecoded: [Int] = []
+    for range in labels.stretches(of: section, size: Int(object[section].size)) {
+      let instructions = decode(range, of: section, labels, object).instructions
+      guard architecture.resume(after: range.lowerBound) != nil || instructions.last?.end == range.upperBound else {
+        undecoded.append(instructions.last?.end ?? range.lowerBound)
+        continue
+      }
+      for instruction in instructions where relocatedSymbol(in: instruction, section) == nil {
+        switch instruction.flow {
+        case .call(.direct(let target)), .jump(.direct(let target)), .conditionalJump(.direct(let target)):
+          found.append(UnrelocatedBranch(instruction: instruction, target: target))
+        default: break
+        }
+      }
+    }
+    return (found, undecoded)
+  }
+
+  private func decode(
+    _ range: Range<Int>, of section: SectionIndex, _ labels: Functions, _ object: borrowing ObjectFile
+  ) -> DecodedStretch {
+    object.withContents(of: section) { code in
+      var instructions: [Instruction] = []
+      var offset = range.lowerBound
+      while offset < range.upperBound {
+        let decoded = labels.isData(offset, in: section) ? nil : disassembler.decode(code, at: offset)
+        if let decoded {
+          instructions.append(decoded)
+          offset = decoded.end
+        } else if let next = architecture.resume(after: offset) {
+          offset = next
+        } else {
+          break
+        }
+      }
+      return DecodedStretch(section: section, range: range, instructions: instructions)
+    }
+  }
+
+  /// The labels of the sections that may be asked for.
+  mutating func functions(of object: borrowing ObjectFile) -> Functions {
+    if let labels { return labels }
+    let new = Functions(of: sections, in: object)
+    labels = new
+    return new
+  }
+
+  private mutating func readRelocations(
+    of section: SectionIndex, _ object: borrowing ObjectFile
+  ) throws(ObjectFileError) {
+    guard relocatedSymbols?.section != section else { return }
+    var byOffset: [Int: SymbolIndex] = [:]
+    for table in object.relocationSections(of: section) {
+      try object.withRelocations(in: table) { relocations in
+        for position in relocations.indices where relocations[position].type != .none {
+          byOffset[relocations[position].offset.rawValue] = relocations[position].symbol
+        }
+      }
+    }
+    relocatedSymbols = (section, byOffset)
+  }
+}

@@ -1,0 +1,136 @@
+import ObjectFile
+
+/// The tables that an object already has, as its relocations describe them.
+struct ExistingTable {
+  /// Sections with the table's name, in index order.
+  private(set) var sections: [SectionIndex] = []
+  /// All entries, by section, then position.
+  private(set) var entries: [TableEntry] = []
+  /// What is wrong with the sections themselves.
+  private(set) var faults: [Finding] = []
+
+  init(in object: borrowing ObjectFile, _ options: Options) throws(ObjectFileError) {
+    let name = Array(options.tableSection.utf8)
+    let architecture = StaticCalls.architecture(of: object.machine)
+    for section in object.sections.dropFirst() where section.type != .null {
+      guard object.name(of: section.index, is: name) else { continue }
+      sections.append(section.index)
+      try read(section, architecture.tableRelocation, object)
+    }
+  }
+
+  /// Size of an entry and of each of its two fields, in bytes (include/linux/static_call_types.h: `struct static_call_site`).
+  static let entrySize = 8
+  static let fieldSize = 4
+
+  private mutating func read(
+    _ section: Section, _ type: RelocationType, _ object: borrowing ObjectFile
+  ) throws(ObjectFileError) {
+    checkHeader(of: section)
+    guard section.type == .progbits else { return }
+    var fields = [Field](repeating: Field(), count: Int(section.size) / Self.fieldSize)
+    for table in object.relocationSections(of: section.index) {
+      try object.withRelocations(in: table) { relocations in
+        for position in relocations.indices where relocations[position].type != .none {
+          let offset = relocations[position].offset.rawValue
+          guard offset % Self.fieldSize == 0, offset / Self.fieldSize < fields.count else {
+            faults.append(
+              Finding(
+                .entryRelocation, .error, section: section.index, offset: SectionOffset(offset),
+                "a relocation lies between the fields of the table"))
+            continue
+          }
+          fields[offset / Self.fieldSize].relocation = relocations[position]
+          fields[offset / Self.fieldSize].count += 1
+        }
+      }
+    }
+    for number in 0..<(fields.count / 2) {
+      entries.append(
+        TableEntry(
+          table: section.index, number: number, site: fields[2 * number], key: fields[2 * number + 1], type, object))
+    }
+  }
+
+  private mutating func checkHeader(of section: Section) {
+    func fault(_ message: String) {
+      faults.append(Finding(.tableSection, .error, section: section.index, message))
+    }
+    if section.type != .progbits { fault("the table's section has type \(section.type.rawValue), not SHT_PROGBITS") }
+    if section.size % UInt64(Self.entrySize) != 0 {
+      fault("the table takes \(section.size) bytes, which is no whole number of \(Self.entrySize)-byte entries")
+    }
+    if !section.flags.contains(.alloc) { fault("the table's section is not loaded (no SHF_ALLOC)") }
+    // `ld -r` drops the entry size.
+    if section.entrySize != 0, section.entrySize != UInt64(Self.entrySize) {
+      fault("the table's section says that an entry takes \(section.entrySize) bytes, not \(Self.entrySize)")
+    }
+  }
+
+  /// The relocation of one field, and how many there are.
+  struct Field {
+    var relocation: Relocation?
+    var count = 0
+  }
+}
+
+/// One entry of an existing table.
+struct TableEntry {
+  var table: SectionIndex
+  /// Position in its section, counted from 0.
+  var number: Int
+  /// Where the entry says that a call site is.
+  var site: SitePosition?
+  /// The symbol that the first field's relocation names.
+  var siteSymbol: SymbolIndex?
+  /// The symbol that the key slot names.
+  var key: SymbolIndex?
+  /// The key slot's addend: the flags.
+  var flags: Int64 = 0
+  /// What is wrong with the entry's own relocations; such an entry names no site or no key.
+  var fault: String?
+
+  fileprivate init(
+    table: SectionIndex, number: Int, site: ExistingTable.Field, key: ExistingTable.Field, _ type: RelocationType,
+    _ object: borrowing ObjectFile
+  ) {
+    self.table = table
+    self.number = number
+    for (field, name) in [(site, "address"), (key, "key")] {
+      if field.count != 1 {
+        fault = "its \(name) has \(field.count == 0 ? "no relocation" : "\(field.count) relocations")"
+      } else if let relocation = field.relocation, relocation.type != type {
+        fault = "its \(name) has a relocation of type \(relocation.type.rawValue), not \(type.rawValue)"
+      }
+    }
+    guard fault == nil, let siteRelocation = site.relocation, let keyRelocation = key.relocation else { return }
+    self.key = keyRelocation.symbol
+    flags = keyRelocation.addend
+    siteSymbol = siteRelocation.symbol
+    let symbol = object.symbol(siteRelocation.symbol)
+    guard case .section(let section) = object.place(of: symbol, at: siteRelocation.symbol) else {
+      fault = "its address refers to a symbol that is not defined in this object"
+      return
+    }
+    let offset = Int64(bitPattern: symbol.value) &+ siteRelocation.addend
+    guard offset >= 0, UInt64(offset) < object[section].size else {
+      fault = "its address lies outside section \(object.name(of: section))"
+      return
+    }
+    self.site = SitePosition(section: section, offset: SectionOffset(Int(offset)))
+  }
+}
+
+/// Where a site is.
+struct SitePosition: Hashable, Comparable, Sendable {
+  var section: SectionIndex
+  var offset: SectionOffset
+
+  static func < (left: SitePosition, right: SitePosition) -> Bool {
+    (left.section, left.offset) < (right.section, right.offset)
+  }
+}
+
+extension CallSite {
+  var position: SitePosition { SitePosition(section: section, offset: offset) }
+}

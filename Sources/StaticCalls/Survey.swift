@@ -1,0 +1,62 @@
+import Disassembly
+import ObjectFile
+
+/// Everything that staticcall knows about an object before it decides anything.
+struct Survey {
+  var index: TrampolineIndex
+  /// Every use of a trampoline, by section, then offset.
+  var sites: [CallSite]
+  /// What was noticed on the way, in no particular order.
+  var findings: [Finding]
+  /// The tables that are there already.
+  var table: ExistingTable
+
+  var isEmpty: Bool { sites.isEmpty && table.sections.isEmpty && findings.isEmpty }
+
+  /// The sections that diagnostics and listings may name places of.
+  var sections: Set<SectionIndex> {
+    Set(sites.map(\.section)).union(findings.compactMap(\.section)).union(table.entries.compactMap { $0.site?.section })
+  }
+
+  func places(in object: borrowing ObjectFile) -> Places { Places(Functions(of: sections, in: object)) }
+
+  func trampoline(of site: CallSite) -> Trampoline { index.trampolines[site.trampoline] }
+}
+
+/// Makes the survey of an object: trampolines, then references, then call sites, then the table.
+func surveyObject(
+  _ object: borrowing ObjectFile, _ options: Options, includingData: Bool = false
+) throws -> Survey {
+  let table = try ExistingTable(in: object, options)
+  // Most objects have no static calls: one search through the symbols' names answers for them.
+  let index = TrampolineIndex(object, options)
+  guard !index.isEmpty else { return Survey(index: index, sites: [], findings: [], table: table) }
+
+  let references = try References(to: index, in: object, options)
+  let withTrampolines = Set(index.sections)
+  guard !references.inCode.isEmpty || !references.inData.isEmpty || !withTrampolines.isEmpty else {
+    return Survey(index: index, sites: [], findings: [], table: table)
+  }
+
+  // From here on something may have to be decoded.
+  let involved = Set(references.inCode.map(\.section)).union(withTrampolines)
+  var resolver = try CallSiteResolver(index, involved, object)
+  var next = references.inCode.startIndex
+  for (section, role) in references.code where involved.contains(section) {
+    let start = next
+    while next < references.inCode.endIndex, references.inCode[next].section == section { next += 1 }
+    try resolver.resolve(references.inCode[start..<next], in: section, role: role, object)
+    // Beside a trampoline, the assembler may have resolved branches to it by itself.
+    if withTrampolines.contains(section) { try resolver.resolveUnrelocated(in: section, role: role, object) }
+  }
+  if includingData {
+    for reference in references.inData { resolver.resolveData(reference) }
+  }
+  var findings = resolver.findings
+  if object.intermediateCode == .besidesMachineCode, resolver.sites.contains(where: { $0.status == .direct }) {
+    findings.append(
+      Finding(.fatObject, .warning, section: nil, "the object also holds intermediate code for link-time optimisation"))
+  }
+  return Survey(
+    index: index, sites: resolver.sites.sorted { $0.position < $1.position }, findings: findings, table: table)
+}

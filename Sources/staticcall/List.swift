@@ -1,0 +1,41 @@
+import ArgumentParser
+import Reports
+import StaticCalls
+
+struct List: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "List every use of a trampoline in an object.",
+    discussion: """
+      One line for each call site and each other use: where it is, in which function, whether it is a call or a tail call, what \
+      it goes through, the name of the static call, and whether it is in the table. Nothing is changed.
+      """)
+
+  enum Format: String, ExpressibleByArgument, CaseIterable {
+    case text
+    case json
+  }
+
+  @OptionGroup var arguments: ObjectArguments
+
+  @Option(help: "Format of the list.")
+  var format = Format.text
+
+  @OptionGroup(title: "Names") var naming: NamingOptions
+
+  func run() throws {
+    let options = naming.options
+    var console = Console()
+    var listings: [(path: String, listing: Listing)] = []
+    for (path, result) in arguments.forEach({ path throws(Refusal) in try Pipeline.list(path, options) }) {
+      switch result {
+      case .success(let listing): listings.append((path, listing))
+      case .failure(let refusal): console.complain(refusal, about: path)
+      }
+    }
+    switch format {
+    case .text: for (path, listing) in listings { console.report(listing.text(for: path)) }
+    case .json: console.report(try ListingDocument(listings).text())
+    }
+    try console.end()
+  }
+}

@@ -1,0 +1,42 @@
+import ArgumentParser
+import Glibc
+
+@main
+struct Staticcall: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "staticcall",
+    abstract: "Find the static calls of an object and write the table that a runtime patcher needs.",
+    discussion: """
+      A static call is a call whose target can change at run time and which still costs a direct call: code calls a trampoline \
+      (__SCT__name), and a patcher aims every call site at the current target. staticcall runs after the compiler, finds the \
+      call sites in an x86-64 or AArch64 object, and writes them into the section .static_call_sites.
+
+        cc -c net.c                  compile as always
+        staticcall annotate net.o    write the table
+        staticcall list net.o        see every call site, and why one is not in the table
+        staticcall verify net.o      check the table, in CI
+
+      An argument @FILE stands for the arguments in FILE, separated by white space.
+
+      Exit codes: 0 done, nothing found; 1 findings; 2 it could not be done; 64 wrong usage.
+      """,
+    version: "staticcall 0.1.0",
+    subcommands: [Annotate.self, List.self, Verify.self, Explain.self])
+
+  /// ArgumentParser's own `main` prints in a way that takes a full disk for a success.
+  static func main() {
+    do {
+      let arguments = try expandResponseFiles(in: Array(CommandLine.arguments.dropFirst()))
+      var command = try parseAsRoot(arguments)
+      try command.run()
+    } catch {
+      let status = exitCode(for: error)
+      let message = fullMessage(for: error)
+      var console = Console()
+      if !message.isEmpty {
+        if status == .success { console.report(message + "\n") } else { console.complain(message + "\n") }
+      }
+      Glibc.exit(console.finish(status.rawValue))
+    }
+  }
+}
