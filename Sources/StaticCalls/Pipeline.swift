@@ -58,11 +58,10 @@ public enum Pipeline {
     try refusing {
       let object = try ObjectFile(reading: InputFile(FilePath(path)))
       let survey = try surveyObject(object, options)
-      let places = survey.places(in: object)
       let findings = try TableVerification(of: survey, in: object, options).findings
       return Verification(
         entries: survey.table.entries.count,
-        diagnostics: findings.map { places.diagnostic($0, object) } + survey.callsLeft(in: object))
+        diagnostics: Places.diagnostics(findings, in: object) + survey.callsLeft(in: object))
     }
   }
 

@@ -18,7 +18,7 @@ struct Survey {
     Set(sites.map(\.section)).union(findings.compactMap(\.section)).union(table.entries.compactMap { $0.site?.section })
   }
 
-  func places(in object: borrowing ObjectFile) -> Places { Places(Functions(of: sections, in: object)) }
+  func places(in object: borrowing ObjectFile) -> Places { Places(of: sections, in: object) }
 
   func trampoline(of site: CallSite) -> Trampoline { index.trampolines[site.trampoline] }
 }

@@ -52,8 +52,8 @@ public enum Code: String, CaseIterable, Sendable {
   /// What it means, what happens at run time, and what to do about it.
   public var explanation: String { text.explanation }
 
-  /// What to do about it, in one sentence for a message; `nil` where the message says it, or where nothing can be done.
-  public var remedy: String? { text.remedy }
+  /// What to do about it, for a message: a sentence each; empty where the message says it, or where nothing can be done.
+  public var help: [String] { text.help }
 
   /// The message for a call of `callName` that stays behind; `through` is what the call goes through.
   func describe(callThrough through: String, of callName: String) -> String {
@@ -68,12 +68,12 @@ public enum Code: String, CaseIterable, Sendable {
   private struct Text {
     var title: String
     var explanation: String
-    var remedy: String?
+    var help: [String]
 
-    init(_ title: String, _ explanation: String, remedy: String? = nil) {
+    init(_ title: String, _ explanation: String, help: String...) {
       self.title = title
       self.explanation = explanation
-      self.remedy = remedy
+      self.help = help
     }
   }
 
@@ -94,7 +94,7 @@ public enum Code: String, CaseIterable, Sendable {
         """
         The file does not begin with the mark of an ELF file (7f 45 4c 46). staticcall edits what compilers and assemblers write
         for Linux: `cc -c foo.c` makes foo.o.
-        """, remedy: "Give it the object that the compiler wrote (cc -c).")
+        """, help: "Give it the object that the compiler wrote (cc -c).")
     case .damaged:
       Text(
         "the ELF file is truncated or damaged",
@@ -102,7 +102,7 @@ public enum Code: String, CaseIterable, Sendable {
         A header points past the end of the file, or two parts of the file contradict each other. Other tools may accept such a
         file and do nothing, or write nonsense; staticcall checks everything it relies on before it starts.
         Build the object again. If it comes fresh from a compiler or linker, that is worth a bug report, there or here.
-        """, remedy: "Build the object again.")
+        """, help: "Build the object again.")
     case .unsupportedKind:
       Text(
         "an ELF file of a kind that is not handled",
@@ -110,7 +110,7 @@ public enum Code: String, CaseIterable, Sendable {
         staticcall edits 64-bit little-endian relocatable objects (ET_REL) for x86-64 and AArch64: what `cc -c` and `ld -r` write.
         In an executable or shared object the linker has already resolved the calls, and the table must be there before that.
         32-bit objects (x32 and ILP32 among them), big-endian objects and other machines are refused.
-        """, remedy: "Run staticcall on the objects (.o) before they are linked.")
+        """, help: "Run staticcall on the objects (.o) before they are linked.")
     case .noMachineCode:
       Text(
         "no machine code",
@@ -120,14 +120,14 @@ public enum Code: String, CaseIterable, Sendable {
         Run staticcall on the object that comes out of link-time optimisation: `ld.lld -r`, `gcc -r -flinker-output=nolto-rel`, or
         the kernel's vmlinux.o.
         """,
-        remedy: "With link-time optimisation, run staticcall on the object that comes out of it (ld.lld -r, or the kernel's vmlinux.o).")
+        help: "With link-time optimisation, run staticcall on the object that comes out of it (ld.lld -r, or the kernel's vmlinux.o).")
     case .archive:
       Text(
         "an archive",
         """
         The file is an archive (ar), a collection of objects. This version edits objects, not archives.
         Annotate the objects before they go into the archive.
-        """, remedy: "Annotate the objects before they go into the archive.")
+        """, help: "Annotate the objects before they go into the archive.")
     case .unsupportedConstruct:
       Text(
         "a construct that is not handled",
@@ -142,14 +142,14 @@ public enum Code: String, CaseIterable, Sendable {
         """
         A kernel module with a signature at its end is final: any change makes the signature invalid, and the kernel refuses the
         module. Annotate before the module is signed (scripts/sign-file).
-        """, remedy: "Annotate the module before it is signed.")
+        """, help: "Annotate the module before it is signed.")
     case .changedMeanwhile:
       Text(
         "the file changed while it was being read",
         """
         Something else wrote to the object, or replaced it, while staticcall worked on it. Nothing was written, so that neither
         change is lost. Most often two build steps work on one file: look for a missing dependency in the build.
-        """, remedy: "Let only one build step at a time work on the file.")
+        """, help: "Let only one build step at a time work on the file.")
     case .systemFailure:
       Text(
         "the system refused an operation",
@@ -165,7 +165,7 @@ public enum Code: String, CaseIterable, Sendable {
         behind it move. The object has a section linked to the symbol table in a form that staticcall does not know; if it holds
         symbol indexes, they would be wrong.
         A local label in the code section avoids the insertion; `ld -r` adds section symbols.
-        """, remedy: "Pass the object through `ld -r` first, which adds section symbols.")
+        """, help: "Pass the object through `ld -r` first, which adds section symbols.")
     case .missingKey:
       Text(
         "a call has no key symbol",
@@ -176,7 +176,8 @@ public enum Code: String, CaseIterable, Sendable {
           the trampoline, and the module loader finds the key.
         - Otherwise the declaration of the static call should mention the key, as DECLARE_STATIC_CALL does.
         - --add-missing-keys adds the key as an undefined symbol; the linker then says if nothing defines it.
-        """)
+        """, help: "In a module that calls a static call it may not update, use --module.",
+        "Otherwise declare the key where the call is compiled, or add it here with --add-missing-keys.")
     case .ambiguousKey:
       Text(
         "several keys have the name",
@@ -184,7 +185,7 @@ public enum Code: String, CaseIterable, Sendable {
         After `ld -r`, local static calls of one name from several source files stand side by side. They are told apart by the file
         symbols (STT_FILE) between them; here those are missing or do not help, and a guess could patch the wrong call.
         Give the static calls different names, or keep the file symbols (do not strip before annotating).
-        """, remedy: "Give the static calls different names, or annotate before `ld -r` and before stripping.")
+        """, help: "Give the static calls different names, or annotate before `ld -r` and before stripping.")
     case .comdatSite:
       Text(
         "a call in a section that may be discarded",
@@ -192,7 +193,7 @@ public enum Code: String, CaseIterable, Sendable {
         Inline functions and templates of C++ stand in COMDAT groups, of which the linker keeps one and discards the rest. An entry
         in an ordinary table that points into a discarded copy is a link error.
         This version refuses such objects rather than break the link.
-        """, remedy: "Move the static call out of inline functions and templates.")
+        """, help: "Move the static call out of inline functions and templates.")
     case .foreignTable:
       Text(
         "the existing table is of a kind that is not handled",
@@ -200,7 +201,7 @@ public enum Code: String, CaseIterable, Sendable {
         The object has a table that is a member of a section group, is bound to one code section (SHF_LINK_ORDER), or has several
         relocation sections. Mixing it with an ordinary table breaks `ld -r`.
         Annotate the object that the compiler wrote.
-        """, remedy: "Annotate the object that the compiler wrote, without this table.")
+        """, help: "Annotate the object that the compiler wrote, without this table.")
     case .staleTable:
       Text(
         "the existing table has entries that annotate would not make",
@@ -210,7 +211,7 @@ public enum Code: String, CaseIterable, Sendable {
         or patches the wrong bytes.
         --rebuild throws the table away and makes it anew. An entry for a replacement in .altinstr_replacement is expected with
         --include-altinstr.
-        """, remedy: "--rebuild replaces the table.")
+        """, help: "--rebuild replaces the table.")
     case .overlappingSites:
       Text(
         "two branches share bytes",
@@ -224,7 +225,7 @@ public enum Code: String, CaseIterable, Sendable {
         """
         Before it writes, staticcall reads the edited object back and verifies it. The check failed, so nothing was written. This is
         a bug in staticcall: please report it, with the object if you can.
-        """, remedy: "Nothing was written. Please report this, with the object if you can.")
+        """, help: "Nothing was written. Please report this, with the object if you can.")
     default: nil
     }
   }
@@ -238,7 +239,7 @@ public enum Code: String, CaseIterable, Sendable {
         The call loads the trampoline's address from the global offset table (-fno-plt). It works at run time, goes through the
         trampoline, and is not patched.
         Compile without -fno-plt, or declare the trampoline with hidden visibility.
-        """, remedy: "Compile without -fno-plt, or declare the trampoline hidden.")
+        """, help: "Compile without -fno-plt, or declare the trampoline hidden.")
     case .throughRegister:
       Text(
         "call through a register stays indirect",
@@ -246,7 +247,7 @@ public enum Code: String, CaseIterable, Sendable {
         The trampoline's address is loaded into a register and called there: two instructions do what one direct call would. The
         call works at run time, goes through the trampoline, and is not patched.
         It comes from -fno-plt, from -mcmodel=large, or from a pointer to the trampoline in the source.
-        """, remedy: "Compile without -fno-plt and -mcmodel=large, and call the trampoline by its name.")
+        """, help: "Compile without -fno-plt and -mcmodel=large, and call the trampoline by its name.")
     case .throughThunk:
       Text(
         "call through a thunk stays indirect",
@@ -254,7 +255,7 @@ public enum Code: String, CaseIterable, Sendable {
         The trampoline's address goes to a retpoline or to a thunk against straight-line speculation, the dearest way to call
         anything. The call works at run time, goes through the trampoline, and is not patched.
         It comes from a pointer to the trampoline, or from -fno-plt or -mcmodel=large together with the thunks.
-        """, remedy: "Compile without -fno-plt and -mcmodel=large, and call the trampoline by its name.")
+        """, help: "Compile without -fno-plt and -mcmodel=large, and call the trampoline by its name.")
     case .addressTaken:
       Text(
         "the trampoline's address is taken",
@@ -269,7 +270,7 @@ public enum Code: String, CaseIterable, Sendable {
         A short jump, a counting loop or, on AArch64, a conditional branch leads to the trampoline. Its displacement is too small for
         another target, and the kernel stops the machine when it finds one in the table. So it is left out: it works, goes through
         the trampoline, and is not patched. It comes from hand-written assembly.
-        """, remedy: "Put the trampoline into a section of its own, or jump over a plain `jmp` to it.")
+        """, help: "Put the trampoline into a section of its own, or jump over a plain `jmp` to it.")
     case .undecoded:
       Text(
         "code that cannot be decoded",
@@ -277,14 +278,14 @@ public enum Code: String, CaseIterable, Sendable {
         Whether a reference to a trampoline is a call can only be told here by decoding from the last label on, and the decoder
         meets bytes that it does not know: data among the code, or an instruction newer than the decoder. The reference stays as it
         is. If it is a call, it works, goes through the trampoline, and is not patched.
-        """, remedy: "Put data into a data section, or a label behind the bytes in question.")
+        """, help: "Put data into a data section, or a label behind the bytes in question.")
     case .operandSizePrefix:
       Text(
         "a branch with the prefix 66",
         """
         AMD's processors cut the target of such a branch to 16 bits, Intel's ignore the prefix. No compiler writes it, and no patch
         can make it right. It is left out of the table.
-        """, remedy: "Remove the prefix.")
+        """, help: "Remove the prefix.")
     case .besideTrampoline:
       Text(
         "a branch that lands beside a trampoline",
@@ -298,7 +299,7 @@ public enum Code: String, CaseIterable, Sendable {
         """
         A fat LTO object has machine code and, besides, the compiler's intermediate code. The machine code is annotated. If the final
         link uses link-time optimisation, it compiles the intermediate code again, and the table is lost with the machine code.
-        """, remedy: "If the final link uses link-time optimisation, annotate the object that comes out of it.")
+        """, help: "If the final link uses link-time optimisation, annotate the object that comes out of it.")
     default: nil
     }
   }

@@ -68,7 +68,7 @@ public struct Refusal: Error, Equatable, Sendable {
       case .changedMeanwhile: .changedMeanwhile
       case .cannotRenumber: .cannotRenumber
       }
-    self.init([Diagnostic(code, .error, error.message, help: code.remedy.map { [$0] } ?? [])])
+    self.init([Diagnostic(code, .error, error.message, help: code.help)])
   }
 }
 
@@ -76,7 +76,10 @@ public struct Refusal: Error, Equatable, Sendable {
 struct Places {
   private let functions: Functions
 
-  init(_ functions: Functions) { self.functions = functions }
+  /// Collects the labels of `sections`, the only ones that may be asked for.
+  init(of sections: Set<SectionIndex>, in object: borrowing ObjectFile) {
+    functions = Functions(of: sections, in: object)
+  }
 
   /// The function or label at a place and the distance from it in bytes.
   func function(
@@ -91,9 +94,19 @@ struct Places {
     return "\(place.name)+0x\(String(place.distance, radix: 16))"
   }
 
-  func diagnostic(_ finding: Finding, _ object: borrowing ObjectFile) -> Diagnostic {
-    Diagnostic(
-      finding.code, finding.severity, at: finding.section.map { describe(finding.offset, of: $0, object) },
-      finding.message, help: finding.code.remedy.map { [$0] } ?? [])
+  /// Findings as they are reported. The help for a code follows its first finding.
+  static func diagnostics(_ findings: [Finding], in object: borrowing ObjectFile) -> [Diagnostic] {
+    guard !findings.isEmpty else { return [] }
+    let places = Places(of: Set(findings.compactMap(\.section)), in: object)
+    var helped: Set<Code> = []
+    var diagnostics: [Diagnostic] = []
+    for finding in findings {
+      let place = finding.section.map { places.describe(finding.offset, of: $0, object) }
+      diagnostics.append(
+        Diagnostic(
+          finding.code, finding.severity, at: place, finding.message,
+          help: helped.insert(finding.code).inserted ? finding.code.help : []))
+    }
+    return diagnostics
   }
 }

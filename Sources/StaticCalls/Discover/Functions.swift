@@ -16,19 +16,24 @@ struct Functions {
   /// Where data begins and ends in AArch64 code, by section: `$d` and `$x` (AAELF64, "Mapping symbols"), in ascending order.
   private var mapping: [SectionIndex: [(start: Int, isData: Bool)]] = [:]
 
+  private static let codeMark = Array("$x".utf8)
+  private static let dataMark = Array("$d".utf8)
+
   /// Collects the labels of `sections`.
   init(of sections: Set<SectionIndex>, in object: borrowing ObjectFile) {
+    var isWanted = [Bool](repeating: false, count: object.sections.count)
+    for section in sections { isWanted[section.rawValue] = true }
     object.withSymbols { symbols, names in
       for index in symbols.indices {
         let symbol = symbols[index]
         guard symbol.type == .function || symbol.type == .noType, symbol.nameOffset != 0,
-          case .section(let section) = object.place(of: symbol, at: SymbolIndex(index)), sections.contains(section),
+          case .section(let section) = object.place(of: symbol, at: SymbolIndex(index)), isWanted[section.rawValue],
           symbol.value <= object[section].size
         else { continue }
         let name = Int(symbol.nameOffset)
         let start = Int(symbol.value)
-        if names.hasBytes(Array("$x".utf8), at: name) || names.hasBytes(Array("$d".utf8), at: name) {
-          mapping[section, default: []].append((start, names.hasBytes(Array("$d".utf8), at: name)))
+        if names.hasBytes(Self.codeMark, at: name) || names.hasBytes(Self.dataMark, at: name) {
+          mapping[section, default: []].append((start, names.hasBytes(Self.dataMark, at: name)))
         } else {
           labels[section, default: []].append(
             Label(

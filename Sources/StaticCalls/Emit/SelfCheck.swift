@@ -8,17 +8,12 @@ func selfCheck(
   _ edited: borrowing EditedObject, of original: borrowing ObjectFile, _ options: Options
 ) throws {
   if let difference = edited.difference(from: original) {
-    throw Refusal([
-      Diagnostic(.selfCheck, .error, "\(difference) (a bug in staticcall)", help: Code.selfCheck.remedy.map { [$0] } ?? [])
-    ])
+    throw Refusal([Diagnostic(.selfCheck, .error, "\(difference) (a bug in staticcall)", help: Code.selfCheck.help)])
   }
   let survey = try surveyObject(edited.object, options)
-  let findings = try TableVerification(of: survey, in: edited.object, options).findings
-  guard let finding = findings.first(where: { $0.severity == .error }) else { return }
-  let place = survey.places(in: edited.object).diagnostic(finding, edited.object).place
-  throw Refusal([
-    Diagnostic(
-      .selfCheck, .error, at: place, "\(finding.message) (a bug in staticcall)",
-      help: Code.selfCheck.remedy.map { [$0] } ?? [])
-  ])
+  let errors = try TableVerification(of: survey, in: edited.object, options).findings.filter { $0.severity == .error }
+  guard !errors.isEmpty else { return }
+  let found = Places.diagnostics(errors, in: edited.object)
+  throw Refusal(
+    [Diagnostic(.selfCheck, .error, "the new table is wrong (a bug in staticcall)", help: Code.selfCheck.help)] + found)
 }

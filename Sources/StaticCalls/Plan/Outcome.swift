@@ -74,9 +74,7 @@ extension Survey {
           code, .warning, section: site.section, offset: site.offset,
           code.describe(callThrough: site.through, of: trampoline(of: site).displayName)))
     }
-    guard !all.isEmpty else { return [] }
     all.sort { ($0.section ?? SectionIndex(0), $0.offset) < ($1.section ?? SectionIndex(0), $1.offset) }
-    let places = places(in: object)
-    return all.map { places.diagnostic($0, object) }
+    return Places.diagnostics(all, in: object)
   }
 }

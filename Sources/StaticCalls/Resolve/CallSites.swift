@@ -173,7 +173,7 @@ struct CallSiteResolver: ~Copyable {
         section, instruction.offset, instruction.length, .call, shape, trampoline, .left(.throughThunk),
         through: "pushed for a thunk")
     case .load(let register, let shape):
-      addCalls(through: register, from: position, of: stretch, section, shape, trampoline, object)
+      try addCalls(through: register, from: position, of: stretch, section, shape, trampoline, object)
     case .other(let shape):
       add(
         section, instruction.offset, instruction.length, nil, shape, trampoline, .left(.addressTaken), through: "address")
@@ -185,18 +185,18 @@ struct CallSiteResolver: ~Copyable {
   private mutating func addCalls(
     through register: Register, from load: Int, of stretch: DecodedStretch, _ section: SectionIndex, _ shape: Shape,
     _ trampoline: Int, _ object: borrowing ObjectFile
-  ) {
+  ) throws(ObjectFileError) {
     let first = sites.count
     search: for instruction in stretch.instructions[(load + 1)...].prefix(Self.longestStraightLine) {
-      let thunk = code.relocatedSymbol(in: instruction, section).map { object.name(of: $0) }
-      let thunkRegister = thunk.flatMap { architecture.thunkRegister($0) }
       switch instruction.flow {
       case .call(.register(register)), .jump(.register(register)):
         add(
           section, instruction.offset, instruction.length, instruction.flow.kind, shape, trampoline,
           .left(.throughRegister), through: architecture.name(of: register))
       case .call(.direct), .jump(.direct), .conditionalJump(.direct):
-        guard thunkRegister == register, let thunk else { break }
+        guard let symbol = try code.relocatedSymbol(in: instruction, section, object) else { break }
+        let thunk = object.name(of: symbol)
+        guard architecture.thunkRegister(thunk) == register else { break }
         add(
           section, instruction.offset, instruction.length, instruction.flow.kind, architecture.thunkShape, trampoline,
           .left(.throughThunk), through: thunk)

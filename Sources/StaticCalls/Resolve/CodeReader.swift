@@ -25,8 +25,8 @@ struct CodeReader: ~Copyable {
   private var labels: Functions?
   /// The last stretch that was decoded: references come in ascending order.
   private var last: DecodedStretch?
-  /// The relocations of the section of ``last``, by offset.
-  private var relocatedSymbols: (section: SectionIndex, byOffset: [Int: SymbolIndex])?
+  /// The relocations of the section that was last asked about, in ascending order of offset.
+  private var relocated: (section: SectionIndex, symbols: [(offset: Int, symbol: SymbolIndex)])?
 
   init(_ architecture: any Architecture.Type, sections: Set<SectionIndex>) throws(DisassemblyError) {
     self.architecture = architecture
@@ -56,18 +56,18 @@ struct CodeReader: ~Copyable {
     if let last, last.section == section, last.range.contains(offset) { return last }
     let range = labels.stretch(around: offset, in: section, size: Int(object[section].size))
     let stretch = decode(range, of: section, labels, object)
-    try readRelocations(of: section, object)
     last = stretch
     return stretch
   }
 
   /// The symbol that a relocation inside an instruction names.
-  func relocatedSymbol(in instruction: Instruction, _ section: SectionIndex) -> SymbolIndex? {
-    guard let relocatedSymbols, relocatedSymbols.section == section else { return nil }
-    for offset in instruction.offset..<instruction.end {
-      if let symbol = relocatedSymbols.byOffset[offset] { return symbol }
-    }
-    return nil
+  mutating func relocatedSymbol(
+    in instruction: Instruction, _ section: SectionIndex, _ object: borrowing ObjectFile
+  ) throws(ObjectFileError) -> SymbolIndex? {
+    let symbols = try relocatedSymbols(of: section, object)
+    let position = symbols.partitionPoint { $0.offset >= instruction.offset }
+    guard position < symbols.count, symbols[position].offset < instruction.end else { return nil }
+    return symbols[position].symbol
   }
 
   /// A direct branch and the offset in its own section that it leads to.
@@ -83,7 +83,6 @@ struct CodeReader: ~Copyable {
   mutating func unrelocatedBranches(
     in section: SectionIndex, _ object: borrowing ObjectFile
   ) throws(ObjectFileError) -> (found: [UnrelocatedBranch], undecoded: [Int]) {
-    try readRelocations(of: section, object)
     let labels = functions(of: object)
     var found: [UnrelocatedBranch] = []
     var undecoded: [Int] = []
@@ -93,7 +92,7 @@ struct CodeReader: ~Copyable {
         undecoded.append(instructions.last?.end ?? range.lowerBound)
         continue
       }
-      for instruction in instructions where relocatedSymbol(in: instruction, section) == nil {
+      for instruction in instructions where try relocatedSymbol(in: instruction, section, object) == nil {
         switch instruction.flow {
         case .call(.direct(let target)), .jump(.direct(let target)), .conditionalJump(.direct(let target)):
           found.append(UnrelocatedBranch(instruction: instruction, target: target))
@@ -133,18 +132,20 @@ struct CodeReader: ~Copyable {
     return new
   }
 
-  private mutating func readRelocations(
+  private mutating func relocatedSymbols(
     of section: SectionIndex, _ object: borrowing ObjectFile
-  ) throws(ObjectFileError) {
-    guard relocatedSymbols?.section != section else { return }
-    var byOffset: [Int: SymbolIndex] = [:]
+  ) throws(ObjectFileError) -> [(offset: Int, symbol: SymbolIndex)] {
+    if let relocated, relocated.section == section { return relocated.symbols }
+    var symbols: [(offset: Int, symbol: SymbolIndex)] = []
     for table in object.relocationSections(of: section) {
       try object.withRelocations(in: table) { relocations in
         for position in relocations.indices where relocations[position].type != .none {
-          byOffset[relocations[position].offset.rawValue] = relocations[position].symbol
+          symbols.append((relocations[position].offset.rawValue, relocations[position].symbol))
         }
       }
     }
-    relocatedSymbols = (section, byOffset)
+    symbols.sort { $0.offset < $1.offset }
+    relocated = (section, symbols)
+    return symbols
   }
 }
