@@ -45,5 +45,24 @@ let package = Package(
         .product(name: "SystemPackage", package: "swift-system"),
       ],
       swiftSettings: strict),
+
+    .target(
+      name: "TestSupport",
+      dependencies: [
+        .product(name: "Subprocess", package: "swift-subprocess"),
+        .product(name: "SystemPackage", package: "swift-system"),
+      ],
+      path: "Tests/TestSupport", swiftSettings: strict),
+    .testTarget(
+      name: "ObjectFileTests",
+      dependencies: ["ObjectFile", "TestSupport", .product(name: "SystemPackage", package: "swift-system")],
+      swiftSettings: strict),
+    .testTarget(name: "DisassemblyTests", dependencies: ["Disassembly"], swiftSettings: strict),
+    .testTarget(
+      name: "StaticCallsTests", dependencies: ["Disassembly", "ObjectFile", "StaticCalls", "TestSupport"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "CommandTests", dependencies: ["StaticCalls", "TestSupport", "staticcall"], swiftSettings: strict),
+    .testTarget(name: "TidyTests", dependencies: ["StaticCalls", "TestSupport"], swiftSettings: strict),
   ]
 )
