@@ -33,6 +33,9 @@ except ImportError:
 
 TABLE = ".static_call_sites"
 RELA = ".rela.static_call_sites"
+# How many differences of one module are printed.
+LISTED = 20
+
 ALWAYS_SAMPLED = ("i915.ko", "kvm.ko", "xfs.ko")
 SECONDS_PER_COMMAND = 300
 
@@ -325,7 +328,9 @@ def main():
                 failing += 1
                 all_differences += len(differences)
                 print(f"{module.relative_to(options.directory)}: {len(differences)} differences")
-                print("".join(f"  {difference}\n" for difference in differences), end="", flush=True)
+                print("".join(f"  {difference}\n" for difference in differences[:LISTED]), end="")
+                if len(differences) > LISTED:
+                    print(f"  and {len(differences) - LISTED} more", flush=True)
     where = f" in {failing} modules" if failing else ""
     print(f"parity: {len(modules)} modules, {all_sites} sites: {all_differences} differences{where}")
     return 1 if failing else 0

@@ -7,14 +7,18 @@ extension Listing {
     let calls = sites.filter { $0.kind != nil }
     let keys = Set(sites.map(\.callName)).count
     guard !sites.isEmpty || table != .none else { return "\(path): \(machine.displayName), no static calls\n" }
-    var text = "\(path): \(machine.displayName), \(count(calls.count, "call site")) of \(count(keys, "key")), \(tableText)\n"
+    var text =
+      "\(path): \(machine.displayName), \(count(calls.count, "call site")) of \(count(keys, "key")), \(tableText)\n"
     if !sites.isEmpty {
       let heading = ["  SITE", "IN", "KIND", "THROUGH", "KEY", "STATE"]
-      text += Reports.table([heading] + sites.map { ["  " + $0.siteText, $0.inText, $0.kindText, $0.through, $0.callName, $0.stateText] })
+      text += Reports.table(
+        [heading] + sites.map { ["  " + $0.siteText, $0.inText, $0.kindText, $0.through, $0.callName, $0.stateText] })
     }
     for stale in staleEntries { text += "  \(stale)\n" }
     let codes = Set(sites.compactMap(\.code)).sorted { $0.rawValue < $1.rawValue }
-    if !codes.isEmpty { text += "To read on: \(codes.map { "staticcall explain \($0.rawValue)" }.joined(separator: ", "))\n" }
+    if !codes.isEmpty {
+      text += "To read on: \(codes.map { "staticcall explain \($0.rawValue)" }.joined(separator: ", "))\n"
+    }
     return text
   }
 

@@ -36,7 +36,7 @@ public enum Pipeline {
       // Emit: the edited object is made in memory, read back by the same reader and verified like any other.
       let edit = EditPlan(writing: plan.entries, over: survey.table, survey.index, options, object)
       let edited = try EditedObject(edit, of: object, from: input)
-      try selfCheck(edited, of: object, options)
+      try selfCheck(edited, of: object, survey, options)
 
       // Write: from here on the file changes, in one step.
       try edited.write(to: FilePath(output ?? path), from: input)

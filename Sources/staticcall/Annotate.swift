@@ -4,6 +4,7 @@ import StaticCalls
 
 struct Annotate: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "annotate",
     abstract: "Write the table of an object's static calls.",
     discussion: """
       Finds every direct call and tail call to a trampoline and writes the section .static_call_sites, in place or to another \

@@ -13,7 +13,9 @@ struct NamingOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Name of the table's section.", valueName: "name"))
   var section = ".static_call_sites"
 
-  @Flag(name: .customLong("include-altinstr"), help: "Count call sites in .altinstr_replacement, as Linux 6.15 and later do.")
+  @Flag(
+    name: .customLong("include-altinstr"),
+    help: "Count call sites in .altinstr_replacement, as Linux 6.15 and later do.")
   var includesAlternatives = false
 
   func validate() throws {

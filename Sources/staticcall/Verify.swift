@@ -4,6 +4,7 @@ import StaticCalls
 
 struct Verify: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "verify",
     abstract: "Check the table of an object against its code.",
     discussion: """
       Checks both directions: each entry is a call site that a runtime may patch, with the right key and flag, and each call site \

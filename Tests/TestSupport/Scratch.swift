@@ -5,7 +5,8 @@ public final class Scratch: Sendable {
   public let path: String
 
   public init() throws {
-    let directory = FileManager.default.temporaryDirectory.appendingPathComponent("staticcall-test-\(UUID().uuidString)")
+    let directory = FileManager.default.temporaryDirectory.appendingPathComponent(
+      "staticcall-test-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
     path = directory.resolvingSymlinksInPath().path
   }
@@ -48,7 +49,8 @@ public struct Fingerprint: Equatable, Sendable {
 /// The root of the package.
 public let packageRoot: String = {
   // Tests/TestSupport/Scratch.swift
-  URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent().path
+  URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+    .path
 }()
 
 /// The path of a file under Fixtures.

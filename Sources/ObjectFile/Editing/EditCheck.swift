@@ -12,7 +12,8 @@ extension EditedObject {
       guard object.name(of: old.index) == name, new.type == old.type, new.flags == old.flags, new.address == old.address
       else { return "the header of \(name) changed" }
       if rewritten.contains(old.index) { continue }
-      guard new.fileOffset == old.fileOffset, new.size == old.size, new.link == old.link, new.alignment == old.alignment,
+      guard new.fileOffset == old.fileOffset, new.size == old.size, new.link == old.link,
+        new.alignment == old.alignment,
         new.entrySize == old.entrySize, new.info == old.info || old.type == .group
       else { return "\(name) moved" }
     }
@@ -27,7 +28,7 @@ extension EditedObject {
       sections.insert(replaced.section)
       if let relocations = replaced.relocationSection { sections.insert(relocations) }
     }
-    guard let table = original.symbolTable, !plan.localSymbols.isEmpty || !plan.globalSymbols.isEmpty else {
+    guard let table = original.symbolTable, plan.addsSymbols else {
       return sections
     }
     sections.formUnion([table.section, table.strings])
@@ -46,12 +47,16 @@ extension EditedObject {
   }
 
   private func differenceInSymbols(from original: borrowing ObjectFile) -> String? {
-    guard let table = original.symbolTable, !plan.localSymbols.isEmpty || !plan.globalSymbols.isEmpty else { return nil }
+    guard let table = original.symbolTable, plan.addsSymbols else {
+      return nil
+    }
     guard stringsAreKept(table.strings, original) else { return "symbol names changed" }
     let renumbering = SymbolRenumbering(table, insertedLocals: plan.localSymbols.count)
     return original.withSymbols { old, _ in
       object.withSymbols { new, _ -> String? in
-        guard new.count == old.count + plan.localSymbols.count + plan.globalSymbols.count else { return "symbols are lost" }
+        guard new.count == old.count + plan.localSymbols.count + plan.globalSymbols.count else {
+          return "symbols are lost"
+        }
         for index in old.indices {
           let (before, after) = (SymbolIndex(index), SymbolIndex(renumbering.newIndex(of: index)))
           guard old[index] == new[after.rawValue],
@@ -79,7 +84,9 @@ extension EditedObject {
         recordSize = Relocation.size
       case .rel: recordSize = 16
       case .group:
-        guard isSame(section.info, object[section.index].info) else { return "the signature of a section group changed" }
+        guard isSame(section.info, object[section.index].info) else {
+          return "the signature of a section group changed"
+        }
         continue
       default: continue
       }

@@ -10,9 +10,8 @@ public struct EditPlan: Sendable {
 
   public init() {}
 
-  public var isEmpty: Bool {
-    localSymbols.isEmpty && globalSymbols.isEmpty && addedSections.isEmpty && replacedSections.isEmpty
-  }
+  /// Whether the outcome has symbols that the original has not.
+  public var addsSymbols: Bool { !localSymbols.isEmpty || !globalSymbols.isEmpty }
 }
 
 /// A symbol that an edit adds, with value and size 0.

@@ -4,7 +4,7 @@ public import SystemPackage
 public struct EditedObject: ~Copyable {
   /// The outcome, read by the same reader as any object.
   public let object: ObjectFile
-  let plan: EditPlan
+  public let plan: EditPlan
   private let layout: TailLayout
 
   /// Carries out `plan` in memory. The file behind `input`, from which `original` was read, is not touched.

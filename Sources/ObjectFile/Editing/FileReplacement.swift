@@ -17,7 +17,8 @@ func replaceFile(
   at path: FilePath, with input: borrowing InputFile, edit: (borrowing OutputFile) throws(ObjectFileError) -> Void
 ) throws(ObjectFileError) {
   let destination = try Destination(path)
-  let isInput = destination.status.map { $0.inode == input.status.inode && $0.deviceID == input.status.deviceID } ?? false
+  let isInput =
+    destination.status.map { $0.inode == input.status.inode && $0.deviceID == input.status.deviceID } ?? false
   let output = try OutputFile(beside: destination.path)
   do throws(ObjectFileError) {
     try output.copyContents(of: input)
@@ -92,7 +93,8 @@ struct OutputFile: ~Copyable {
       var from = off_t(done)
       var to = off_t(done)
       // SAFETY: the offsets are local variables.
-      let count = unsafe copy_file_range(input.descriptor.rawValue, &from, descriptor.rawValue, &to, input.size - done, 0)
+      let count = unsafe copy_file_range(
+        input.descriptor.rawValue, &from, descriptor.rawValue, &to, input.size - done, 0)
       if count > 0 {
         done += count
       } else if count < 0, errno == EINTR {

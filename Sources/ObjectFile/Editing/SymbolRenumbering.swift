@@ -32,7 +32,8 @@ extension ObjectFile {
   }
 
   /// The contents of an `SHT_LLVM_ADDRSIG` section after the renumbering, or `nil` where nothing in it changes.
-  func renumberedAddrsig(_ section: SectionIndex, _ renumbering: SymbolRenumbering) throws(ObjectFileError) -> [UInt8]? {
+  func renumberedAddrsig(_ section: SectionIndex, _ renumbering: SymbolRenumbering) throws(ObjectFileError) -> [UInt8]?
+  {
     try withContents(of: section) { bytes throws(ObjectFileError) in
       var result: [UInt8] = []
       var changed = false

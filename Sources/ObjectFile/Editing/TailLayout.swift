@@ -28,7 +28,7 @@ struct TailLayout {
     headers = object.sections
     renumbering = object.symbolTable.map { SymbolRenumbering($0, insertedLocals: plan.localSymbols.count) }
     if !plan.localSymbols.isEmpty { try renumberSymbols(of: object) }
-    if !plan.localSymbols.isEmpty || !plan.globalSymbols.isEmpty { addSymbols(of: plan, to: object) }
+    if plan.addsSymbols { addSymbols(of: plan, to: object) }
     for section in plan.replacedSections { replace(section, plan, object) }
     for section in plan.addedSections { add(section, plan, object) }
     writeStringTables(of: object)
@@ -83,7 +83,8 @@ struct TailLayout {
 
   /// The records of a table that has one for each symbol, with those of new symbols put where the symbols go.
   private func insert(
-    _ locals: [UInt8], _ globals: [UInt8], into section: SectionIndex, recordSize: Int, _ renumbering: SymbolRenumbering,
+    _ locals: [UInt8], _ globals: [UInt8], into section: SectionIndex, recordSize: Int,
+    _ renumbering: SymbolRenumbering,
     _ object: borrowing ObjectFile
   ) -> [UInt8] {
     object.withContents(of: section) { old in

@@ -71,7 +71,9 @@ struct Header {
     case 2: throw .unsupportedKind("a big-endian ELF file; only little-endian objects are handled")
     default: throw .damaged("its data encoding is \(file[5])")
     }
-    guard file[6] == 1, file.littleEndian(UInt32.self, at: 0x14) == 1 else { throw .damaged("its ELF version is not 1") }
+    guard file[6] == 1, file.littleEndian(UInt32.self, at: 0x14) == 1 else {
+      throw .damaged("its ELF version is not 1")
+    }
     let type = file.littleEndian(UInt16.self, at: 0x10) ?? 0
     guard type == 1 else { throw .unsupportedKind(describe(elfType: type)) }
     guard let machine = Machine(rawValue: number) else {

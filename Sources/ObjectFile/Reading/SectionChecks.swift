@@ -45,7 +45,8 @@ struct SectionChecks {
       let (end, overflow) = section.fileOffset.addingReportingOverflow(section.size)
       guard !overflow, end <= UInt64(fileSize) else {
         throw .truncated(
-          "section \(index) takes \(section.size) bytes at file offset \(hex(section.fileOffset)), past the end of the file")
+          "section \(index) takes \(section.size) bytes at file offset \(hex(section.fileOffset)), past the end of the file"
+        )
       }
       ranges.append((section.fileOffset, end, index))
     }

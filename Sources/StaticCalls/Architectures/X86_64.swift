@@ -55,7 +55,9 @@ enum X86_64: Architecture {
     from start: Int, length: Int, _ kind: CallKind, _ vouchedFor: Bool, _ code: Span<UInt8>
   ) -> RelocatedField {
     let certainty: BranchCertainty =
-      if !vouchedFor { .needsInstructionStart } else if mayHaveOperandSizePrefix(before: start, code) { .mayHavePrefix } else {
+      if !vouchedFor { .needsInstructionStart } else if mayHaveOperandSizePrefix(before: start, code) {
+        .mayHavePrefix
+      } else {
         .certain
       }
     return .branch(start: start, length: length, kind: kind, certainty: certainty)
@@ -108,7 +110,8 @@ enum X86_64: Architecture {
 
   /// The thunks of gcc and the kernel (`__x86_indirect_thunk_rax`) and of clang (`__llvm_retpoline_r11`).
   static func thunkRegister(_ symbolName: String) -> Register? {
-    for prefix in ["__x86_indirect_thunk_", "__llvm_retpoline_", "__llvm_lvi_thunk_"] where symbolName.hasPrefix(prefix) {
+    for prefix in ["__x86_indirect_thunk_", "__llvm_retpoline_", "__llvm_lvi_thunk_"] where symbolName.hasPrefix(prefix)
+    {
       return names.firstIndex(of: String(symbolName.dropFirst(prefix.count))).map { Register($0) }
     }
     return nil

@@ -120,7 +120,9 @@ public enum Code: String, CaseIterable, Sendable {
         Run staticcall on the object that comes out of link-time optimisation: `ld.lld -r`, `gcc -r -flinker-output=nolto-rel`, or
         the kernel's vmlinux.o.
         """,
-        help: "With link-time optimisation, run staticcall on the object that comes out of it (ld.lld -r, or the kernel's vmlinux.o).")
+        help:
+          "With link-time optimisation, run staticcall on the object that comes out of it (ld.lld -r, or the kernel's vmlinux.o)."
+      )
     case .archive:
       Text(
         "an archive",

@@ -2,18 +2,24 @@ import ObjectFile
 
 /// Verifies an edited object before it is written: a bug of staticcall must not become a broken program.
 ///
-/// The object was read back by the reader that checks any object; here its table is verified against its code from scratch, and
-/// the edit's own check compares everything that must not have changed.
+/// The object was read back by the reader that checks any object. The edit's own check compares everything that must not have
+/// changed; then the table, as read back, is verified against the code in both directions. Where symbols were added, the code
+/// is surveyed anew; otherwise the code, its relocations and the symbols are the very bytes that `survey` was made from.
 func selfCheck(
-  _ edited: borrowing EditedObject, of original: borrowing ObjectFile, _ options: Options
+  _ edited: borrowing EditedObject, of original: borrowing ObjectFile, _ survey: Survey, _ options: Options
 ) throws {
   if let difference = edited.difference(from: original) {
     throw Refusal([Diagnostic(.selfCheck, .error, "\(difference) (a bug in staticcall)", help: Code.selfCheck.help)])
   }
-  let survey = try surveyObject(edited.object, options)
-  let errors = try TableVerification(of: survey, in: edited.object, options).findings.filter { $0.severity == .error }
+  var outcome = survey
+  if edited.plan.addsSymbols {
+    outcome = try surveyObject(edited.object, options)
+  } else {
+    outcome.table = try ExistingTable(in: edited.object, options)
+  }
+  let errors = try TableVerification(of: outcome, in: edited.object, options).findings.filter { $0.severity == .error }
   guard !errors.isEmpty else { return }
-  let found = Places.diagnostics(errors, in: edited.object)
   throw Refusal(
-    [Diagnostic(.selfCheck, .error, "the new table is wrong (a bug in staticcall)", help: Code.selfCheck.help)] + found)
+    [Diagnostic(.selfCheck, .error, "the new table is wrong (a bug in staticcall)", help: Code.selfCheck.help)]
+      + Places.diagnostics(errors, in: edited.object))
 }

@@ -39,7 +39,7 @@ public struct Annotation: Sendable {
   ) {
     left = survey.callsLeft(in: object)
     entries = plan.entries.count
-    keys = Set(plan.entries.map { survey.index.trampolines[$0.site.trampoline].callName }).count
+    keys = Set(Set(plan.entries.map(\.site.trampoline)).map { survey.index.trampolines[$0].callName }).count
     added = plan.missing
     removed = plan.stale.count
     additions = []

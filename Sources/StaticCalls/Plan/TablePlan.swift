@@ -25,7 +25,8 @@ struct TablePlan {
   init(_ survey: borrowing Survey, _ options: Options) {
     // The order of the table: by section index, then offset.
     let sites = survey.sites.filter { $0.status == .direct }.sorted { $0.position < $1.position }
-    entries = sites.map { PlannedEntry(site: $0, key: survey.index.key(of: $0.trampoline, options)) }
+    let keys = survey.index.keys(options)
+    entries = sites.map { PlannedEntry(site: $0, key: keys[$0.trampoline]) }
     let expected = Dictionary(entries.map { ($0.site.position, $0) }, uniquingKeysWith: { first, _ in first })
     var found: Set<SitePosition> = []
     for entry in survey.table.entries {

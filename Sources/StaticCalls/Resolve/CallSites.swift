@@ -157,12 +157,15 @@ struct CallSiteResolver: ~Copyable {
       let position = stretch.position(of: offset)
     else {
       guard let trampoline = trampoline(reference, targetOffset: relocation.addend) else { return }
-      add(section, offset, 4, nil, architecture.shapeInData(relocation), trampoline, .left(.undecoded), through: "data in code")
+      add(
+        section, offset, 4, nil, architecture.shapeInData(relocation), trampoline, .left(.undecoded),
+        through: "data in code")
       return
     }
     let instruction = stretch.instructions[position]
     let target = architecture.targetOffset(of: relocation, instructionEnd: instruction.end)
-    guard let use = architecture.use(of: instruction, relocation), let trampoline = trampoline(reference, targetOffset: target)
+    guard let use = architecture.use(of: instruction, relocation),
+      let trampoline = trampoline(reference, targetOffset: target)
     else { return }
     switch use {
     case .branchThroughTable(let kind, let shape):
@@ -176,7 +179,8 @@ struct CallSiteResolver: ~Copyable {
       try addCalls(through: register, from: position, of: stretch, section, shape, trampoline, object)
     case .other(let shape):
       add(
-        section, instruction.offset, instruction.length, nil, shape, trampoline, .left(.addressTaken), through: "address")
+        section, instruction.offset, instruction.length, nil, shape, trampoline, .left(.addressTaken),
+        through: "address")
     }
   }
 

@@ -12,11 +12,14 @@ enum KeyChoice: Equatable {
 }
 
 extension TrampolineIndex {
+  /// The key of each trampoline, in the order of ``trampolines``.
+  func keys(_ options: Options) -> [KeyChoice] { trampolines.indices.map { key(of: $0, options) } }
+
   /// The key of a trampoline: the symbol of the same name after its own prefix.
   ///
   /// A local trampoline, such as a `static` one, belongs to the local key of the same source file; after `ld -r` an object may
   /// hold several of one name. A key without a local rival serves whatever its binding.
-  func key(of number: Int, _ options: Options) -> KeyChoice {
+  private func key(of number: Int, _ options: Options) -> KeyChoice {
     let trampoline = trampolines[number]
     let candidates = keys[trampoline.callName] ?? []
     let locals = candidates.filter { $0.binding == .local }

@@ -20,6 +20,7 @@ struct TableVerification {
       survey.sites.filter { $0.status == .direct || $0.status == .leftOut }.map { ($0.position, $0) },
       uniquingKeysWith: { first, _ in first })
     var occupied: [SitePosition: TableEntry] = [:]
+    let keys = survey.index.keys(options)
     var inspector = try EntryInspector(survey, object, options)
 
     for entry in survey.table.entries {
@@ -34,14 +35,16 @@ struct TableVerification {
       }
       occupied[position] = entry
       if let symbol = entry.siteSymbol, object.symbol(symbol).binding == .weak {
-        report(.replaceableSite, entry, "names its site through a weak symbol, which may become another object's", at: position)
+        report(
+          .replaceableSite, entry, "names its site through a weak symbol, which may become another object's",
+          at: position)
       }
       guard let site = sites[position] else {
         let (code, reason) = try inspector.inspect(position, object)
         report(code, entry, reason, at: position)
         continue
       }
-      check(entry, site, survey, object, options)
+      check(entry, site, survey, keys, object)
     }
     for site in survey.sites where site.status == .direct && occupied[site.position] == nil {
       findings.append(
@@ -53,7 +56,7 @@ struct TableVerification {
   }
 
   private mutating func check(
-    _ entry: TableEntry, _ site: CallSite, _ survey: Survey, _ object: borrowing ObjectFile, _ options: Options
+    _ entry: TableEntry, _ site: CallSite, _ survey: Survey, _ keys: [KeyChoice], _ object: borrowing ObjectFile
   ) {
     let trampoline = survey.trampoline(of: site)
     if entry.flags & ~1 != 0 {
@@ -64,7 +67,7 @@ struct TableVerification {
     }
     guard let key = entry.key else { return }
     let expected: SymbolIndex? =
-      switch survey.index.key(of: site.trampoline, options) {
+      switch keys[site.trampoline] {
       case .symbol(let symbol): symbol
       case .trampoline, .missing: trampoline.symbol
       case .ambiguous: nil
@@ -136,7 +139,9 @@ private struct EntryInspector: ~Copyable {
       return (.notAnInstruction, "is at a prefix; the branch itself begins at +\(opcode - offset)")
     }
     guard instruction.offset == offset else { return (.notAnInstruction, "is not at an instruction boundary") }
-    guard instruction.flow.isDirectBranch else { return (.wrongOpcode, "is at an instruction that is no direct branch") }
+    guard instruction.flow.isDirectBranch else {
+      return (.wrongOpcode, "is at an instruction that is no direct branch")
+    }
     return (.noTrampoline, "is at a branch that does not go to a trampoline")
   }
 

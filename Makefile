@@ -1,0 +1,63 @@
+# Every developer action under one name. `make help` lists them.
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+STATICCALL_DEBUG = .build/debug/staticcall
+STATICCALL_RELEASE = .build/static/release/staticcall
+KERNEL = .build/kernel
+
+.PHONY: help deps build demo test lint format parity bench release install clean
+
+help:
+	@echo 'make demo      install what is missing, build, and show staticcall at work on a small program'
+	@echo 'make test      install what is missing, build, and run all tests'
+	@echo 'make lint      check the format of the sources and the rules of the tree'
+	@echo 'make format    format the sources'
+	@echo 'make build     a debug build'
+	@echo 'make release   a static executable: $(STATICCALL_RELEASE)'
+	@echo 'make install   install that executable (PREFIX=$(PREFIX), DESTDIR=$(DESTDIR))'
+	@echo 'make parity    compare the tables with those of every module of the Debian kernel'
+	@echo 'make bench     time against cp and objtool'
+	@echo 'make deps      install the Debian packages that are missing'
+	@echo 'make clean     remove everything that was built'
+
+deps:
+	@Scripts/deps build test
+
+build:
+	@Scripts/deps build
+	swift build
+
+demo: build
+	@Scripts/demo $(STATICCALL_DEBUG)
+
+test: deps
+	swift build --build-tests
+	swift test --skip-build --disable-xctest
+	@Scripts/kernel-parity $(STATICCALL_DEBUG) $(KERNEL) --sample 40
+
+lint:
+	@Scripts/deps build
+	swift format lint --strict --recursive --parallel Package.swift Sources Tests
+	swift test --disable-xctest --filter TidyTests
+
+format:
+	swift format --in-place --recursive --parallel Package.swift Sources Tests
+
+release:
+	@Scripts/deps build
+	swift build -c release --product staticcall --scratch-path .build/static \
+	  -Xswiftc -static-executable -Xswiftc -use-ld=lld -Xlinker --strip-all
+
+install: release
+	install -D -m 755 $(STATICCALL_RELEASE) $(DESTDIR)$(PREFIX)/bin/staticcall
+
+parity: deps release
+	@Scripts/kernel-parity $(STATICCALL_RELEASE) $(KERNEL)
+
+bench: deps release
+	@modules=$$(Scripts/kernel-modules $(KERNEL)) && \
+	  /usr/bin/python3 Scripts/bench.py --staticcall $(STATICCALL_RELEASE) "$$modules"
+
+clean:
+	rm -rf .build
