@@ -10,6 +10,7 @@ import CCapstone
 
   /// Throws ``DisassemblyError`` where Capstone cannot decode `instructionSet`.
   public init(_ instructionSet: InstructionSet) throws(DisassemblyError) {
+    // SAFETY: `open` hands over a handle and a buffer that nothing else uses; `deinit` gives them back.
     unsafe (handle, buffer) = try Self.open(instructionSet)
     self.instructionSet = instructionSet
   }

@@ -20,6 +20,7 @@ public struct RegisterSet: OptionSet, Sendable {
 
   public init(_ register: Register) { self.init(rawValue: 1 << UInt32(register.number)) }
 
+  /// Whether the register is in the set.
   public func contains(_ register: Register) -> Bool { contains(RegisterSet(register)) }
 }
 

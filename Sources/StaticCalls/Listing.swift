@@ -16,6 +16,7 @@ public struct Listing: Sendable {
     case stale
   }
 
+  /// One use of a trampoline.
   public struct Site: Sendable {
     public var section: String
     /// Section offset, in bytes.

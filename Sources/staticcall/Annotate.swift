@@ -32,7 +32,7 @@ struct Annotate: ParsableCommand {
   @Flag(help: "Add a missing key as an undefined symbol, for the linker to find.")
   var addMissingKeys = false
 
-  @Flag(help: "Leave indirect calls to trampolines as they are; so far none is changed without it either.")
+  @Flag(help: "Leave indirect calls to trampolines as they are. (This version changes none.)")
   var noRewrite = false
 
   @Flag(help: "Replace an existing table, whatever it holds.")
@@ -50,7 +50,7 @@ struct Annotate: ParsableCommand {
   @Flag(name: .shortAndLong, help: "Do not print warnings.")
   var quiet = false
 
-  @OptionGroup(title: "Names") var naming: NamingOptions
+  @OptionGroup var naming: NamingOptions
 
   func validate() throws {
     if output != nil, arguments.paths.count > 1 { throw ValidationError("-o takes one object, not several.") }

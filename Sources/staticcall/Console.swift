@@ -1,4 +1,5 @@
 import ArgumentParser
+import FoundationEssentials
 import Glibc
 import Reports
 import StaticCalls
@@ -63,7 +64,6 @@ struct Console {
 
   /// Colour is for terminals, and for people who have not switched it off (https://no-color.org).
   private static let wantsColor: Bool = {
-    // SAFETY: getenv returns a string of the environment or nil; only its first byte is read.
-    isatty(STDERR_FILENO) == 1 && (unsafe getenv("NO_COLOR").map { unsafe $0.pointee == 0 } ?? true)
+    isatty(STDERR_FILENO) == 1 && (ProcessInfo.processInfo.environment["NO_COLOR"] ?? "").isEmpty
   }()
 }

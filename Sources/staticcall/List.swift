@@ -21,7 +21,7 @@ struct List: ParsableCommand {
   @Option(help: "Format of the list.")
   var format = Format.text
 
-  @OptionGroup(title: "Names") var naming: NamingOptions
+  @OptionGroup var naming: NamingOptions
 
   func run() throws {
     let options = naming.options

@@ -1,5 +1,5 @@
 import ArgumentParser
-import SystemPackage
+import FoundationEssentials
 
 /// How deep response files may name one another.
 private let deepestNesting = 16
@@ -22,19 +22,9 @@ func expandResponseFiles(in arguments: [String], depth: Int = 0) throws -> [Stri
 
 private func readText(_ path: String) throws -> String {
   do {
-    let descriptor = try FileDescriptor.open(FilePath(path), .readOnly, options: .closeOnExec)
-    return try descriptor.closeAfter {
-      var bytes: [UInt8] = []
-      var buffer = [UInt8](repeating: 0, count: 64 << 10)
-      while true {
-        // SAFETY: `read` gets the array's own memory with its length, for the time of the call.
-        let count = unsafe try buffer.withUnsafeMutableBytes { unsafe try descriptor.read(into: $0) }
-        if count == 0 { return String(decoding: bytes, as: UTF8.self) }
-        bytes += buffer[..<count]
-      }
-    }
-  } catch let error as Errno {
-    throw ResponseFileError(path: path, reason: error.description)
+    return try String(contentsOfFile: path, encoding: .utf8)
+  } catch {
+    throw ResponseFileError(path: path, reason: "it does not exist, may not be read, or is not UTF-8")
   }
 }
 

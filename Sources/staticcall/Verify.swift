@@ -19,7 +19,7 @@ struct Verify: ParsableCommand {
   @Flag(name: .shortAndLong, help: "Print a summary also when all is well.")
   var verbose = false
 
-  @OptionGroup(title: "Names") var naming: NamingOptions
+  @OptionGroup var naming: NamingOptions
 
   func run() throws {
     let options = naming.options

@@ -2,6 +2,7 @@ import ObjectFile
 
 /// What became of an object.
 public struct Annotation: Sendable {
+  /// What was done, or why nothing was.
   public enum Change: Sendable {
     /// The object uses no trampolines and has no table.
     case noStaticCalls
@@ -28,6 +29,7 @@ public struct Annotation: Sendable {
   /// The new entries in the order of the table: place, kind and name of the static call.
   public var additions: [Addition]
 
+  /// An entry that was not in the table before.
   public struct Addition: Sendable {
     public var place: String
     public var kind: CallKind

@@ -8,6 +8,8 @@ struct TablePlan {
   var missing = 0
   /// What is in the table and does not belong there.
   var stale: [StaleEntry] = []
+  /// Whether the table's sections themselves are not as they must be.
+  var isMalformed: Bool
 
   /// An entry that belongs into the table.
   struct PlannedEntry {
@@ -23,6 +25,7 @@ struct TablePlan {
 
   /// Compares what the table must hold with what it holds.
   init(_ survey: borrowing Survey, _ options: Options) {
+    isMalformed = !survey.table.faults.isEmpty
     // The order of the table: by section index, then offset.
     let sites = survey.sites.filter { $0.status == .direct }.sorted { $0.position < $1.position }
     let keys = survey.index.keys(options)
@@ -38,7 +41,7 @@ struct TablePlan {
   }
 
   /// Whether the table already is as it must be.
-  var isUpToDate: Bool { missing == 0 && stale.isEmpty }
+  var isUpToDate: Bool { missing == 0 && stale.isEmpty && !isMalformed }
 
   private static func reasonAgainst(
     _ entry: TableEntry, _ expected: [SitePosition: PlannedEntry], _ found: inout Set<SitePosition>,
