@@ -3,8 +3,10 @@ import Glibc
 import Synchronization
 public import SystemPackage
 
-/// Writes a copy of an object that needs no edit under the name `path`, whole or not at all.
+/// Writes a copy of an object that needs no edit under the name `path`, whole or not at all. Does nothing where `path` is a
+/// name of the object itself.
 public func copyFile(_ input: borrowing InputFile, to path: FilePath) throws(ObjectFileError) {
+  if try Destination(path).isFile(of: input) { return }
   try replaceFile(at: path, with: input) { _ in }
 }
 
@@ -17,14 +19,12 @@ func replaceFile(
   at path: FilePath, with input: borrowing InputFile, edit: (borrowing OutputFile) throws(ObjectFileError) -> Void
 ) throws(ObjectFileError) {
   let destination = try Destination(path)
-  let isInput =
-    destination.status.map { $0.inode == input.status.inode && $0.deviceID == input.status.deviceID } ?? false
   let output = try OutputFile(beside: destination.path)
   do throws(ObjectFileError) {
     try output.copyContents(of: input)
     try edit(output)
     try output.copyAttributes(of: input)
-    if isInput { try input.checkUnchanged(at: destination.path) }
+    if destination.isFile(of: input) { try input.checkUnchanged(at: destination.path) }
     try output.takeName(destination.path, replacing: destination.status != nil)
   } catch {
     output.remove()
@@ -52,6 +52,12 @@ private struct Destination {
     }
     guard status.type == .regular else { throw .notARegularFile("\(path) is \(describe(status.type))") }
     self.path = try resolveLinks(path)
+  }
+
+  /// Whether the name leads to the file that `input` was opened from.
+  func isFile(of input: borrowing InputFile) -> Bool {
+    guard let status else { return false }
+    return status.inode == input.status.inode && status.deviceID == input.status.deviceID
   }
 }
 
