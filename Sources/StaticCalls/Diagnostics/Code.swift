@@ -58,7 +58,8 @@ public enum Code: String, CaseIterable, Sendable {
   /// The message for a call of `callName` that stays behind; `through` is what the call goes through.
   func describe(callThrough through: String, of callName: String) -> String {
     switch self {
-    case .throughTable, .throughRegister, .throughThunk: "call through \(through) to \(callName) stays indirect"
+    case .throughTable: "call through the \(through) to \(callName) stays indirect"
+    case .throughRegister, .throughThunk: "call through \(through) to \(callName) stays indirect"
     case .unpatchableBranch, .operandSizePrefix: "\(through) to \(callName) cannot be patched"
     case .undecoded: "a reference to \(callName) stands in bytes that cannot be decoded"
     default: "\(through) refers to \(callName)"
