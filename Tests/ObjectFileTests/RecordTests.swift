@@ -39,8 +39,10 @@ import Testing
   func everySectionHeaderIsRead(_ target: Target) async throws {
     let scratch = try Scratch()
     let path = try await scratch.assemble(fixture: "sections.s", for: target)
-    let (elf, object) = (try ElfBytes(file: path), try ObjectFile(reading: InputFile(FilePath(path))))
-    #expect(object.machine.rawValue == UInt16(elf[.machine]))
+    let elf = try ElfBytes(file: path)
+    let object = try ObjectFile(reading: InputFile(FilePath(path)))
+    let machine = object.machine.rawValue
+    #expect(machine == UInt16(elf[.machine]))
     let sections = object.sections
     #expect(sections.count == elf.sectionCount)
     for (index, section) in sections.enumerated() {
@@ -62,8 +64,10 @@ import Testing
   func everySymbolIsRead(_ target: Target) async throws {
     let scratch = try Scratch()
     let path = try await scratch.assemble(fixture: "sections.s", for: target)
-    let (elf, object) = (try ElfBytes(file: path), try ObjectFile(reading: InputFile(FilePath(path))))
-    let table = try #require(object.symbolTable)
+    let elf = try ElfBytes(file: path)
+    let object = try ObjectFile(reading: InputFile(FilePath(path)))
+    let found = object.symbolTable
+    let table = try #require(found)
     #expect(table.count == elf.symbolCount)
     #expect(table.firstGlobal == Int(elf[section: elf.symbolTable, .info]))
     for index in 0..<elf.symbolCount {
@@ -75,9 +79,10 @@ import Testing
       for (field, value) in fields { #expect(elf[symbol: index, field] == value, "\(field) of symbol \(index)") }
     }
     let (f, spare, g) = (try elf.symbol("f"), try elf.symbol("spare"), try elf.symbol("g"))
-    #expect(object.symbol(SymbolIndex(f)).binding == .global)
-    #expect(object.symbol(SymbolIndex(f)).type == .function)
-    #expect(object.symbol(SymbolIndex(spare)).binding == .weak)
+    let (function, weak) = (object.symbol(SymbolIndex(f)), object.symbol(SymbolIndex(spare)))
+    #expect(function.binding == .global)
+    #expect(function.type == .function)
+    #expect(weak.binding == .weak)
     let places = [f, g].map { object.place(of: object.symbol(SymbolIndex($0)), at: SymbolIndex($0)) }
     #expect(places == [.section(SectionIndex(try elf.section(".text"))), .undefined])
   }
@@ -86,7 +91,8 @@ import Testing
   func everyRelocationIsRead(_ target: Target) async throws {
     let scratch = try Scratch()
     let path = try await scratch.assemble(fixture: "sections.s", for: target)
-    let (elf, object) = (try ElfBytes(file: path), try ObjectFile(reading: InputFile(FilePath(path))))
+    let elf = try ElfBytes(file: path)
+    let object = try ObjectFile(reading: InputFile(FilePath(path)))
     for (name, count) in [(".rela.text", 2), (".rela.data", 1), (".rela.text.shared", 1)] {
       let section = try elf.section(name)
       let relocations = try relocations(in: SectionIndex(section), of: object)
@@ -100,8 +106,8 @@ import Testing
           #expect(elf[relocation: index, of: section, field] == value, "\(field) of relocation \(index) of \(name)")
         }
       }
-      let target = SectionIndex(Int(elf[section: section, .info]))
-      #expect(object.relocationSections(of: target) == [SectionIndex(section)])
+      let tables = object.relocationSections(of: SectionIndex(Int(elf[section: section, .info])))
+      #expect(tables == [SectionIndex(section)])
     }
     let without = object.relocationSections(of: SectionIndex(try elf.section(".bss")))
     #expect(without == [])
@@ -111,9 +117,11 @@ import Testing
   func aGroupListsItsMembers(_ target: Target) async throws {
     let scratch = try Scratch()
     let path = try await scratch.assemble(fixture: "sections.s", for: target)
-    let (elf, object) = (try ElfBytes(file: path), try ObjectFile(reading: InputFile(FilePath(path))))
-    #expect(object.groups.count == 1)
-    let group = try #require(object.groups.first)
+    let elf = try ElfBytes(file: path)
+    let object = try ObjectFile(reading: InputFile(FilePath(path)))
+    let groups = object.groups
+    #expect(groups.count == 1)
+    let group = try #require(groups.first)
     #expect(group.section == SectionIndex(try elf.section(".group")))
     #expect(group.isComdat)
     let members = [SectionIndex(try elf.section(".text.shared")), SectionIndex(try elf.section(".rela.text.shared"))]

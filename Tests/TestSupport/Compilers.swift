@@ -38,3 +38,38 @@ extension Scratch {
     return file(name)
   }
 }
+
+/// The assemblers: clang's puts all names into one string table, GNU's has one for sections and one for symbols.
+public enum Assembler: String, CaseIterable, Sendable {
+  case clang
+  case gnu
+}
+
+extension Target {
+  /// GNU ld for the target.
+  public var linker: String { self == .x86_64 ? "ld" : "aarch64-linux-gnu-ld" }
+
+  /// Whether GNU's compiler, assembler, linker and object tools for all targets are there, and LLVM's linker.
+  public static var haveAllTools: Bool {
+    allCases.allSatisfy { target in
+      [target.gcc, target.linker, target.objcopy, target.readelf].allSatisfy { tool($0) != nil }
+    } && tool("ld.lld") != nil
+  }
+}
+
+extension Scratch {
+  /// Assembles text with one of the assemblers and returns the path of the object.
+  public func assemble(
+    _ source: String, for target: Target, with assembler: Assembler, name: String = "test.o"
+  ) async throws -> String {
+    guard assembler == .gnu else { return try await assemble(source, for: target, name: name) }
+    try write(source.utf8, to: "\(name).s")
+    try await require(target.gcc, ["-c", "-o", file(name), file("\(name).s")])
+    return file(name)
+  }
+}
+
+/// The text of a file under Fixtures.
+public func fixtureText(_ name: String) throws -> String {
+  String(decoding: try bytes(of: fixture(name)), as: UTF8.self)
+}

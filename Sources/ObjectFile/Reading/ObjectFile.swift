@@ -181,7 +181,7 @@
 
   private func checkRelocations(_ relocations: Span<Relocation>, in section: SectionIndex) throws(ObjectFileError) {
     let symbolCount = UInt64(symbolTable?.count ?? 0)
-    let size = sections[Int(sections[section.rawValue].info)].size
+    let size = UInt64(sections[Int(sections[section.rawValue].info)].contentSize)
     for index in relocations.indices {
       let relocation = relocations[index]
       guard relocation.info >> 32 < symbolCount else {

@@ -72,6 +72,9 @@ public struct Section: Sendable {
   /// Whether the section has bytes in the file.
   public var hasFileContents: Bool { type != .nobits && type != .null && size != 0 }
 
+  /// Number of bytes in the file: 0 for `SHT_NOBITS`, whatever size its header gives.
+  public var contentSize: Int { hasFileContents ? Int(clamping: size) : 0 }
+
   /// File offset just past the contents; the section checks have ruled out an overflow.
   var fileEnd: UInt64 { hasFileContents ? fileOffset &+ size : fileOffset }
 }

@@ -28,7 +28,7 @@ struct Functions {
         let symbol = symbols[index]
         guard symbol.type == .function || symbol.type == .noType, symbol.nameOffset != 0,
           case .section(let section) = object.place(of: symbol, at: SymbolIndex(index)), isWanted[section.rawValue],
-          symbol.value <= object[section].size
+          symbol.value <= UInt64(object[section].contentSize)
         else { continue }
         let name = Int(symbol.nameOffset)
         let start = Int(symbol.value)
@@ -37,13 +37,16 @@ struct Functions {
         } else {
           labels[section, default: []].append(
             Label(
-              start: start, size: Int(clamping: min(symbol.size, object[section].size - symbol.value)),
+              start: start, size: Int(clamping: min(symbol.size, UInt64(object[section].contentSize) - symbol.value)),
               isFunction: symbol.type == .function, symbol: SymbolIndex(index)))
         }
       }
     }
     for section in labels.keys { labels[section]?.sortAndLink() }
-    for section in mapping.keys { mapping[section]?.sort { $0.start < $1.start } }
+    // Where data of no length begins and ends, the code has it.
+    for section in mapping.keys {
+      mapping[section]?.sort { ($0.start, $0.isData ? 0 : 1) < ($1.start, $1.isData ? 0 : 1) }
+    }
   }
 
   /// The function that holds an offset, or else the last label before it; with its position among the section's labels.
@@ -69,11 +72,10 @@ struct Functions {
     guard let position = position(before: offset, in: labels) else {
       return 0..<(labels.first.map { max($0.start, offset + 1) } ?? size)
     }
-    let label = labels[position]
-    let behind = labels.partitionPoint { $0.start > offset }
-    let next = behind < labels.count ? labels[behind].start : size
-    let end = label.isFunction ? max(next, label.start + label.size) : next
-    return label.start..<min(end, size)
+    let isFunction = labels[position].isFunction && offset < labels[position].start + labels[position].size
+    // To the next function, so that no two stretches share code whatever sizes the symbols claim.
+    let end = labels[(position + 1)...].first { $0.start > offset && (!isFunction || $0.isFunction) }?.start
+    return labels[position].start..<max(offset + 1, end ?? size)
   }
 
   /// All stretches of a section between one label and the next, in ascending order.

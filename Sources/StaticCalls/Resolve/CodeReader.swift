@@ -54,7 +54,7 @@ struct CodeReader: ~Copyable {
     let labels = functions(of: object)
     if labels.isData(offset, in: section) { return nil }
     if let last, last.section == section, last.range.contains(offset) { return last }
-    let range = labels.stretch(around: offset, in: section, size: Int(object[section].size))
+    let range = labels.stretch(around: offset, in: section, size: object[section].contentSize)
     let stretch = decode(range, of: section, labels, object)
     last = stretch
     return stretch
@@ -86,7 +86,7 @@ struct CodeReader: ~Copyable {
     let labels = functions(of: object)
     var found: [UnrelocatedBranch] = []
     var undecoded: [Int] = []
-    for range in labels.stretches(of: section, size: Int(object[section].size)) {
+    for range in labels.stretches(of: section, size: object[section].contentSize) {
       let instructions = decode(range, of: section, labels, object).instructions
       guard architecture.resume(after: range.lowerBound) != nil || instructions.last?.end == range.upperBound else {
         undecoded.append(instructions.last?.end ?? range.lowerBound)

@@ -23,7 +23,8 @@ struct TableVerification {
     let keys = survey.index.keys(options)
     var inspector = try EntryInspector(survey, object, options)
 
-    for entry in survey.table.entries {
+    // In the order of the code, so that each stretch of it is decoded once however many entries are wrong.
+    for entry in survey.table.entries.sorted(by: Self.isEarlier) {
       if let fault = entry.fault {
         report(.entryRelocation, entry, fault)
         continue
@@ -53,6 +54,14 @@ struct TableVerification {
           "\(site.kind?.rawValue ?? "use") of \(survey.trampoline(of: site).displayName) has no table entry"))
     }
     reportOverlaps(of: sites.values.filter { occupied[$0.position] != nil })
+  }
+
+  private static func isEarlier(_ left: TableEntry, _ right: TableEntry) -> Bool {
+    guard let leftSite = left.site, let rightSite = right.site, leftSite != rightSite else {
+      // Entries without a site come first; two entries of one site keep their order.
+      return left.site == nil && right.site != nil || left.site == right.site && left.number < right.number
+    }
+    return leftSite < rightSite
   }
 
   private mutating func check(
