@@ -1,0 +1,52 @@
+// A trampoline is known by its name alone: whatever the binding, the visibility, the type, and wherever it is defined.
+  .file "__SCT__file"                     // the name of a source file is no trampoline
+  .text
+  .globl caller
+  .type caller, %function
+caller:
+  bl __SCT__undefined
+  bl __SCT__weak_undefined
+  bl __SCT__hidden
+  bl __SCT__global
+  bl __SCT__weak
+  bl __SCT__local                         // the assembler names the section in place of the symbol
+  bl __SCT__second_local
+  bl __SCT__local + 4                     // between two trampolines: not listed
+  bl __SCT__data                          // an object
+  bl __SCT__                              // the empty name is a name
+  bl _SCT__a                              // not listed
+  bl x__SCT__a                            // not listed
+  ret
+  .size caller, . - caller
+
+  .weak __SCT__weak_undefined
+  .hidden __SCT__hidden
+
+  .section .static_call.text,"ax",%progbits
+  .type __SCT__local, %function
+__SCT__local:
+  b target
+  nop
+  .size __SCT__local, . - __SCT__local
+  .type __SCT__second_local, %function
+__SCT__second_local:
+  b target
+  nop
+  .size __SCT__second_local, . - __SCT__second_local
+  .globl __SCT__global
+  .type __SCT__global, %function
+__SCT__global:
+  b target
+  .size __SCT__global, . - __SCT__global
+  .weak __SCT__weak
+  .type __SCT__weak, %function
+__SCT__weak:
+  b target
+  .size __SCT__weak, . - __SCT__weak
+
+  .data
+  .globl __SCT__data
+  .type __SCT__data, %object
+__SCT__data:
+  .quad 0
+  .size __SCT__data, . - __SCT__data
