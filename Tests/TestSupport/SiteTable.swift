@@ -2,7 +2,7 @@
 public struct SiteEntry: Equatable, Sendable, CustomStringConvertible {
   /// `section+0x1c`, worked out from the symbol that the first relocation names.
   public var site: String
-  /// The symbol that the second relocation names.
+  /// The symbol that the second relocation names; a local one with its place, `name (section+0x8)`.
   public var key: String
   /// Its addend.
   public var flags: Int
@@ -48,10 +48,14 @@ extension ElfBytes {
   private func entry(relocations: (site: Int, key: Int), of section: Int) -> SiteEntry {
     let symbol = Int(self[relocation: relocations.site, of: section, .symbol])
     let offset = self[symbol: symbol, .value] &+ self[relocation: relocations.site, of: section, .addend]
-    let place = name(ofSection: Int(self[symbol: symbol, .section]))
+    let key = Int(self[relocation: relocations.key, of: section, .symbol])
+    let keyPlace = self[symbol: key, .info] >> 4 == 0 ? " (\(place(key, self[symbol: key, .value])))" : ""
     return SiteEntry(
-      "\(place)+0x\(String(offset, radix: 16))",
-      name(ofSymbol: Int(self[relocation: relocations.key, of: section, .symbol])),
+      place(symbol, offset), name(ofSymbol: key) + keyPlace,
       Int(truncatingIfNeeded: self[relocation: relocations.key, of: section, .addend]))
+  }
+
+  private func place(_ symbol: Int, _ offset: UInt64) -> String {
+    "\(name(ofSection: Int(self[symbol: symbol, .section])))+0x\(String(offset, radix: 16))"
   }
 }

@@ -1,4 +1,3 @@
-import Disassembly
 import ObjectFile
 
 /// What verification found in an object.
@@ -21,10 +20,8 @@ struct TableVerification {
       uniquingKeysWith: { first, _ in first })
     var occupied: [SitePosition: TableEntry] = [:]
     let keys = survey.index.keys(options)
-    var inspector = try EntryInspector(survey, object, options)
-
-    // In the order of the code, so that each stretch of it is decoded once however many entries are wrong.
-    for entry in survey.table.entries.sorted(by: Self.isEarlier) {
+    var strangers: [(entry: TableEntry, position: SitePosition)] = []
+    for entry in survey.table.entries {
       if let fault = entry.fault {
         report(.entryRelocation, entry, fault)
         continue
@@ -41,12 +38,12 @@ struct TableVerification {
           at: position)
       }
       guard let site = sites[position] else {
-        let (code, reason) = try inspector.inspect(position, object)
-        report(code, entry, reason, at: position)
+        strangers.append((entry, position))
         continue
       }
       check(entry, site, survey, keys, object)
     }
+    try explain(strangers, survey, object, options)
     for site in survey.sites where site.status == .direct && occupied[site.position] == nil {
       findings.append(
         Finding(
@@ -56,12 +53,18 @@ struct TableVerification {
     reportOverlaps(of: sites.values.filter { occupied[$0.position] != nil })
   }
 
-  private static func isEarlier(_ left: TableEntry, _ right: TableEntry) -> Bool {
-    guard let leftSite = left.site, let rightSite = right.site, leftSite != rightSite else {
-      // Entries without a site come first; two entries of one site keep their order.
-      return left.site == nil && right.site != nil || left.site == right.site && left.number < right.number
+  /// Reports entries that name no site, each with the reason.
+  private mutating func explain(
+    _ strangers: [(entry: TableEntry, position: SitePosition)], _ survey: Survey, _ object: borrowing ObjectFile,
+    _ options: Options
+  ) throws {
+    guard !strangers.isEmpty else { return }
+    var inspector = try EntryInspector(survey, object, options)
+    // In the order of the code, so that each stretch of it is decoded once however many entries are wrong.
+    for stranger in strangers.sorted(by: { $0.position < $1.position }) {
+      let (code, reason) = try inspector.inspect(stranger.position, object)
+      report(code, stranger.entry, reason, at: stranger.position)
     }
-    return leftSite < rightSite
   }
 
   private mutating func check(
@@ -113,54 +116,5 @@ struct TableVerification {
         code, .error, section: position?.section ?? entry.table,
         offset: position?.offset ?? SectionOffset(entry.number * ExistingTable.entrySize),
         "entry \(entry.number) \(entry.fault == nil ? "" : "is broken: ")\(message)"))
-  }
-}
-
-/// Finds out why an entry's address is no site.
-private struct EntryInspector: ~Copyable {
-  private var code: CodeReader
-  private let uses: [SitePosition: CallSite]
-
-  private let options: Options
-
-  init(_ survey: Survey, _ object: borrowing ObjectFile, _ options: Options) throws(DisassemblyError) {
-    self.options = options
-    code = try CodeReader(architecture(of: object.machine), sections: survey.sections)
-    uses = Dictionary(survey.sites.map { ($0.position, $0) }, uniquingKeysWith: { first, _ in first })
-  }
-
-  mutating func inspect(
-    _ position: SitePosition, _ object: borrowing ObjectFile
-  ) throws(ObjectFileError) -> (Code, String) {
-    let section = object[position.section]
-    guard section.flags.contains(.execInstr) else {
-      return (.notCode, "lies in \(object.name(of: section.index)), which holds no code")
-    }
-    if uses[position] != nil { return (.wrongOpcode, "is at a branch that a runtime cannot patch") }
-    if SectionRole(section.index, object, options) == .ignored {
-      return (.discardedSection, "lies in \(object.name(of: section.index)), which never reaches the program")
-    }
-    let offset = position.offset.rawValue
-    guard let instruction = try code.instruction(around: offset, in: position.section, object) else {
-      return (.notAnInstruction, "is not at an instruction")
-    }
-    if let opcode = opcodeBehindPrefixes(of: instruction, position) {
-      return (.notAnInstruction, "is at a prefix; the branch itself begins at +\(opcode - offset)")
-    }
-    guard instruction.offset == offset else { return (.notAnInstruction, "is not at an instruction boundary") }
-    guard instruction.flow.isDirectBranch else {
-      return (.wrongOpcode, "is at an instruction that is no direct branch")
-    }
-    return (.noTrampoline, "is at a branch that does not go to a trampoline")
-  }
-
-  /// Where a site begins in the instruction that an entry names by one of its prefixes.
-  private func opcodeBehindPrefixes(of instruction: Instruction, _ position: SitePosition) -> Int? {
-    let offset = position.offset.rawValue
-    guard instruction.offset <= offset else { return nil }
-    return (offset + 1..<max(offset + 1, instruction.end)).first {
-      let site = uses[SitePosition(section: position.section, offset: SectionOffset($0))]
-      return site.map { $0.offset.rawValue + $0.length == instruction.end } ?? false
-    }
   }
 }
