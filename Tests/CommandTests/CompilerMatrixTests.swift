@@ -25,7 +25,7 @@ struct Build: Sendable, CustomTestStringConvertible {
 
   private static func flags(of compiler: Compiler, for target: Target) -> [[String]] {
     let common = [
-      [], ["-fPIC"], ["-fPIE"], ["-fno-pie"], ["-ffunction-sections"],
+      [], ["-fPIC"], ["-fPIE"], ["-ffunction-sections"],
       // As the kernel is compiled: few section symbols are left.
       ["-fno-asynchronous-unwind-tables", "-ffunction-sections"],
     ]

@@ -13,6 +13,8 @@ public struct Run: Sendable {
 /// A program that a test needs and that failed or is missing.
 public struct ToolFailure: Error, CustomStringConvertible {
   public var description: String
+
+  public init(description: String) { self.description = description }
 }
 
 /// Runs a program and collects what it writes. `program` is a path, or a name to look up in `PATH`.

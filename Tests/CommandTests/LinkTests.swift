@@ -1,0 +1,94 @@
+import TestSupport
+import Testing
+
+/// What becomes of tables in the hands of linkers.
+@Suite(
+  .enabled(if: Linker.haveAll, "a linker, a cross compiler or qemu-aarch64 is not installed"),
+  .enabled(if: havePython, "python3-pyelftools is not installed"))
+struct LinkTests {
+  /// The objects of the program of Fixtures, before and after annotation. Two compilers make them.
+  private struct Objects: Sendable {
+    var scratch: Scratch
+    var plain: [String]
+    var annotated: [String]
+
+    init(_ target: Target) async throws {
+      scratch = try Scratch()
+      plain = [scratch.file("calls.o"), scratch.file("calls-main.o")]
+      annotated = [scratch.file("calls.annotated.o"), scratch.file("calls-main.annotated.o")]
+      // For size: x86-64 gets conditional tail calls. Without unwind tables: no section symbols.
+      let options = ["-Os", "-fPIE", "-ffunction-sections", "-fno-asynchronous-unwind-tables"]
+      try await require(
+        "clang", ["--target=\(target.triple)", "-c"] + options + [fixture("calls.c")], in: scratch.path)
+      try await require(target.gcc, ["-O2", "-fPIE", "-c", fixture("calls-main.c")], in: scratch.path)
+      for (plain, annotated) in zip(plain, annotated) {
+        try await require(staticcallPath, ["annotate", plain, "-o", annotated])
+      }
+    }
+  }
+
+  private static let objects = Dictionary(
+    uniqueKeysWithValues: Target.allCases.map { target in (target, Once { try await Objects(target) }) })
+
+  private func objects(for target: Target) async throws -> Objects {
+    try await #require(Self.objects[target]).value
+  }
+
+  /// Every branch of the image that goes to a trampoline has one entry, and there is no other entry.
+  private func expectSoundTable(of image: String, for target: Target) async throws {
+    let entries = try await linkedEntries(of: image)
+    let places = entries.map { "\($0.address) \($0.kind) \($0.target)" }.sorted()
+    let branches = try await linkedBranches(of: image, for: target)
+    #expect(places == branches)
+    #expect(entries.count > 25)
+    for entry in entries {
+      #expect(entry.key == entry.target.replacing("__SCT__", with: "__SCK__"))
+      #expect(entry.flags == (entry.kind == "call" ? "0" : "1"))
+    }
+  }
+
+  @Test(arguments: Target.allCases, Linker.allCases)
+  func entriesLeadToTheBranchesOfTheProgramWhichRunsAsBefore(_ target: Target, _ linker: Linker) async throws {
+    let objects = try await objects(for: target)
+    let scratch = try Scratch()
+    try await linker.link(objects.plain, for: target, to: scratch.file("plain"))
+    try await linker.link(objects.annotated, for: target, to: scratch.file("annotated"))
+    try await expectSoundTable(of: scratch.file("annotated"), for: target)
+
+    let (before, after) = try await (target.run(scratch.file("plain")), target.run(scratch.file("annotated")))
+    #expect(before.status == 3)
+    #expect(before.output.hasSuffix("about to fail\nfailed: negative, 29 ticks\n"), "\(before.errors)")
+    #expect((after.status, after.output) == (before.status, before.output), "\(after.errors)")
+  }
+
+  @Test(arguments: Target.allCases, Linker.allCases)
+  func combinedTablesAreUpToDate(_ target: Target, _ linker: Linker) async throws {
+    let scratch = try Scratch()
+    let combined = scratch.file("combined.o")
+    try await linker.combine(objects(for: target).annotated, for: target, to: combined)
+    let before = try Fingerprint(combined)
+    let run = try await staticcall("annotate", "-v", combined)
+    #expect(run.status == 0)
+    #expect(run.output.hasPrefix("\(combined): up to date ("), "\(run.output)\(run.errors)")
+    #expect(try Fingerprint(combined) == before)
+    #expect(try await staticcall("verify", "--strict", combined).status == 0)
+  }
+
+  @Test(arguments: Target.allCases, Linker.allCases)
+  func aTableThatIsCombinedWithAPlainObjectIsCompleted(_ target: Target, _ linker: Linker) async throws {
+    let scratch = try Scratch()
+    let objects = try await objects(for: target)
+    let combined = scratch.file("combined.o")
+    try await linker.combine([objects.plain[0], objects.annotated[1]], for: target, to: combined)
+    let run = try await staticcall("annotate", "-v", combined)
+    #expect(run.status == 0, "\(run.errors)")
+    #expect(run.output.contains("of them new"))
+    let expected = try await ObjectDumper.gnu.branches(in: [combined], for: target)[combined] ?? []
+    let found = try await tableEntries(of: [combined])[combined]
+    #expect(found?.sorted() == expected.map(\.entry).sorted())
+
+    try await linker.link([combined], for: target, to: scratch.file("program"))
+    try await expectSoundTable(of: scratch.file("program"), for: target)
+    #expect(try await target.run(scratch.file("program")).status == 3)
+  }
+}

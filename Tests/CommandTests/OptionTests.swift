@@ -1,0 +1,175 @@
+import TestSupport
+import Testing
+
+/// What the options of annotate do, and what it says with them.
+@Suite struct OptionTests {
+  private func annotate(_ scratch: Scratch, _ arguments: String...) async throws -> Run {
+    try await run(staticcallPath, ["annotate"] + arguments, in: scratch.path)
+  }
+
+  private static let warning = """
+    a.o: warning: caller+0x5: call through the GOT to a stays indirect [SC030]
+      Compile without -fno-plt, or declare the trampoline hidden.
+
+    """
+
+  @Test func verboseSaysWhatBecameOfTheObject() async throws {
+    let scratch = try Scratch()
+    try await scratch.make(Sample.direct)
+    let first = try await annotate(scratch, "-v", "a.o")
+    #expect(first.output == "a.o: 2 call sites of 2 keys; table of 2 entries written\n")
+    let second = try await annotate(scratch, "--verbose", "a.o")
+    #expect(second.output == "a.o: up to date (2 call sites of 2 keys)\n")
+    try await scratch.make("ret", "none.o")
+    let none = try await annotate(scratch, "-v", "none.o")
+    #expect(none.output == "none.o: no static calls\n")
+    #expect(first.errors + second.errors + none.errors == "")
+  }
+
+  @Test func verboseCountsWhatIsNewAndWhatIsGone() async throws {
+    let scratch = try Scratch()
+    try await scratch.make(
+      Sample.direct + """
+
+        .section .static_call_sites,"aw",%progbits
+        .long caller - ., __SCK__a - .
+        """)
+    #expect(
+      try await annotate(scratch, "-v", "a.o").output
+        == "a.o: 2 call sites of 2 keys; table of 2 entries, 1 of them new written\n")
+    try await scratch.make(
+      Sample.direct + """
+
+        .section .static_call_sites,"aw",%progbits
+        .long caller - ., __SCK__b - .
+        """)
+    #expect(
+      try await annotate(scratch, "-v", "--rebuild", "a.o").output
+        == "a.o: 2 call sites of 2 keys; table of 2 entries, 1 old one removed written\n")
+  }
+
+  @Test func warningsGoToStandardErrorWithTheirCode() async throws {
+    let scratch = try Scratch()
+    try await scratch.make(Sample.indirect)
+    let run = try await annotate(scratch, "-v", "a.o")
+    #expect(run.status == 0)
+    #expect(run.output == "a.o: 1 call site of 1 key; table of 1 entry written; 1 warning\n")
+    #expect(run.errors == Self.warning)
+  }
+
+  @Test func quietLeavesWarningsOutAndErrorsIn() async throws {
+    let scratch = try Scratch()
+    try await scratch.make(Sample.indirect)
+    let run = try await annotate(scratch, "-q", "a.o")
+    #expect((run.status, run.output, run.errors) == (0, "", ""))
+    let failed = try await annotate(scratch, "--quiet", "missing.o")
+    #expect(failed.status == 2)
+    #expect(failed.errors == "missing.o: error: cannot open the file: No such file or directory [SC001]\n")
+  }
+
+  @Test(arguments: Target.allCases, ["-n", "--dry-run"])
+  func aDryRunPrintsThePlanAndTouchesNothing(_ target: Target, _ option: String) async throws {
+    let scratch = try Scratch()
+    try await scratch.make(Sample.direct, for: target)
+    let before = try Fingerprint(scratch.file("a.o"))
+    let names = scratch.contents
+    for output in [[], ["-o", "out.o"]] {
+      let run = try await run(staticcallPath, ["annotate", option, "a.o"] + output, in: scratch.path)
+      #expect(run.status == 0)
+      #expect(run.errors == "")
+      #expect(
+        run.output == """
+          a.o: 2 call sites of 2 keys; table of 2 entries would be written
+            +  caller+0x0  call  a
+            +  caller+0x\(target.branchSize)  tail  b
+
+          """)
+      #expect(try Fingerprint(scratch.file("a.o")) == before)
+      #expect(scratch.contents == names)
+    }
+  }
+
+  @Test func aDryRunOfAnUpToDateObjectSaysSo() async throws {
+    let scratch = try Scratch()
+    try await scratch.make(Sample.direct)
+    try #require(await annotate(scratch, "a.o").status == 0)
+    #expect(try await annotate(scratch, "-n", "a.o").output == "a.o: up to date (2 call sites of 2 keys)\n")
+    #expect(
+      try await annotate(scratch, "-n", "--rebuild", "a.o").output == "a.o: up to date (2 call sites of 2 keys)\n")
+  }
+
+  @Test(arguments: [[], ["-o", "out.o"], ["-n"]])
+  func strictWritesNothingWhereACallStaysBehind(_ options: [String]) async throws {
+    let scratch = try Scratch()
+    try await scratch.make(Sample.indirect)
+    let before = try Fingerprint(scratch.file("a.o"))
+    let names = scratch.contents
+    let run = try await run(staticcallPath, ["annotate", "-v", "--strict", "a.o"] + options, in: scratch.path)
+    #expect(run.status == 1)
+    #expect(run.output == "a.o: nothing written, because calls stay behind (--strict)\n")
+    #expect(run.errors == Self.warning)
+    #expect(try Fingerprint(scratch.file("a.o")) == before)
+    #expect(scratch.contents == names)
+  }
+
+  @Test func strictIsContentWhereNothingStaysBehind() async throws {
+    let scratch = try Scratch()
+    try await scratch.make(Sample.direct)
+    let run = try await annotate(scratch, "--strict", "a.o")
+    #expect((run.status, run.output, run.errors) == (0, "", ""))
+    #expect(try await staticcall("verify", "--strict", "a.o", in: scratch.path).status == 0)
+  }
+
+  @Test(arguments: Target.allCases)
+  func missingKeysHaveTwoRemedies(_ target: Target) async throws {
+    let scratch = try Scratch()
+    try await scratch.make("CALL __SCT__a", for: target)
+    #expect(try await annotate(scratch, "--module", "-o", "module.o", "a.o").status == 0)
+    #expect(try await annotate(scratch, "--add-missing-keys", "-o", "key.o", "a.o").status == 0)
+    #expect(try ElfBytes(file: scratch.file("module.o")).siteTable().map(\.key) == ["__SCT__a"])
+    #expect(try ElfBytes(file: scratch.file("key.o")).siteTable().map(\.key) == ["__SCK__a"])
+    #expect(try await staticcall("verify", "--strict", "module.o", "key.o", in: scratch.path).status == 0)
+  }
+
+  @Test(arguments: Target.allCases)
+  func namesCanBeOthers(_ target: Target) async throws {
+    let scratch = try Scratch()
+    try await scratch.make("caller: CALL call_a\nCALL __SCT__b\n.data\n.p2align 3\n.quad key_a", for: target)
+    let naming = ["--trampoline-prefix", "call_", "--key-prefix", "key_", "--section", "sites"]
+    let annotated = try await run(staticcallPath, ["annotate", "-v", "a.o"] + naming, in: scratch.path)
+    #expect(annotated.output == "a.o: 1 call site of 1 key; table of 1 entry written\n")
+    #expect(try ElfBytes(file: scratch.file("a.o")).siteTable("sites").map(\.key) == ["key_a"])
+    #expect(try await run(staticcallPath, ["verify", "--strict", "a.o"] + naming, in: scratch.path).status == 0)
+    let listed = try await run(staticcallPath, ["list", "a.o"] + naming, in: scratch.path)
+    #expect(listed.output.contains("  a    in table\n"), "\(listed.output)")
+  }
+
+  @Test func replacementsOfAlternativesAreOptional() async throws {
+    let scratch = try Scratch()
+    try await scratch.make(
+      Sample.direct + "\n.section .altinstr_replacement,\"ax\"\nCALL __SCT__a")
+    #expect(try await annotate(scratch, "-v", "-o", "b.o", "a.o").output.hasPrefix("a.o: 2 call sites"))
+    #expect(
+      try await annotate(scratch, "-v", "--include-altinstr", "-o", "b.o", "a.o").output.hasPrefix(
+        "a.o: 3 call sites"))
+  }
+
+  /// A fat object's table is lost if the link uses the intermediate code.
+  @Test(.enabled(if: tool("gcc") != nil, "gcc is not installed"))
+  func fatObjectsAreAnnotatedWithAWarning() async throws {
+    let scratch = try Scratch()
+    try scratch.write(
+      "void __SCT__a(void); extern long __SCK__a; void *use = &__SCK__a; void caller(void) { __SCT__a(); __SCT__a(); }"
+        .utf8, to: "f.c")
+    try await require("gcc", ["-c", "-O2", "-flto", "-ffat-lto-objects", "f.c", "-o", "a.o"], in: scratch.path)
+    let run = try await annotate(scratch, "a.o")
+    #expect(run.status == 0)
+    #expect(
+      run.errors == """
+        a.o: warning: the object also holds intermediate code for link-time optimisation [SC038]
+          If the final link uses link-time optimisation, annotate the object that comes out of it.
+
+        """)
+    #expect(try ElfBytes(file: scratch.file("a.o")).siteTable().count == 2)
+  }
+}

@@ -1,0 +1,41 @@
+import TestSupport
+
+/// Small objects that the tests of the command line start from.
+enum Sample {
+  /// A call and a tail call of two static calls.
+  static let direct = """
+    .globl caller
+    caller: CALL __SCT__a
+    JUMP __SCT__b
+    .data
+    .p2align 3
+    .quad __SCK__a, __SCK__b
+    """
+
+  /// A call, and one through the global offset table, which stays indirect; for x86-64.
+  static let indirect = """
+    caller: CALL __SCT__a
+    call *__SCT__a@GOTPCREL(%rip)
+    .data
+    .p2align 3
+    .quad __SCK__a
+    """
+
+  /// A call in a function that the linker may discard.
+  static let comdat = """
+    .section .text.inline,"axG",%progbits,inline,comdat
+    .weak inline
+    .type inline, %function
+    inline: CALL __SCT__a
+    .data
+    .quad __SCK__a
+    """
+}
+
+extension Scratch {
+  /// Assembles one of the samples.
+  @discardableResult
+  func make(_ source: String, _ name: String = "a.o", for target: Target = .x86_64) async throws -> String {
+    try await assemble(portable: source, for: target, name: name)
+  }
+}
