@@ -20,9 +20,15 @@ extension Disassembler {
     return Instruction(
       offset: offset, length: Int(unsafe record.size),
       flow: flow(of: id, isConditional: arm64.cc != ARM64_CC_INVALID, last),
-      operation: operation(of: id), destination: destination(first), writes: writes,
+      operation: operation(of: id), destination: destination(first),
+      writes: readsFirstOperandOnly.contains(id) ? [] : writes,
       hasOperandSizePrefix: false)
   }
+
+  /// Instructions whose first operand Capstone takes for written and that only read it.
+  private static let readsFirstOperandOnly: [arm64_insn] = [
+    ARM64_INS_CMP, ARM64_INS_CMN, ARM64_INS_TST, ARM64_INS_CCMP, ARM64_INS_CCMN, ARM64_INS_MSR,
+  ]
 
   private static func flow(of id: arm64_insn, isConditional: Bool, _ operand: cs_arm64_op?) -> ControlFlow {
     switch id {

@@ -19,14 +19,17 @@ extension Disassembler {
       length = corrected
     }
     let isNearBranch = nearBranchLength(bytes, prefixes)
+    var flow = flow(of: id, operand)
     if hasOperandSizePrefix, let longForm = isNearBranch {
-      guard longForm <= bytes.count else { return nil }
+      // Capstone takes the displacement for one of 16 bits, and what follows it for another instruction.
+      guard longForm <= bytes.count, let displacement = bytes.signed32(at: longForm - 4) else { return nil }
       length = longForm
+      flow = flow.retargeted(to: offset + length + displacement)
     }
     return Instruction(
       offset: offset, length: length,
-      flow: flow(of: id, operand), operation: operation(of: id),
-      destination: destination(operand), writes: writes,
+      flow: flow, operation: operation(of: id), destination: destination(operand),
+      writes: writes.union(implicitWrites(of: id)),
       hasOperandSizePrefix: hasOperandSizePrefix && isNearBranch != nil)
   }
 
@@ -98,6 +101,16 @@ extension Disassembler {
     }
   }
 
+  /// The registers that an instruction writes without naming them, where Capstone leaves them out.
+  private static func implicitWrites(of id: x86_insn) -> RegisterSet {
+    switch id {
+    case X86_INS_CMPXCHG, X86_INS_XLATB: RegisterSet(Register(0))
+    // The return address and the flags (SDM volume 2, SYSCALL).
+    case X86_INS_SYSCALL: [RegisterSet(Register(1)), RegisterSet(Register(11))]
+    default: []
+    }
+  }
+
   private static func operation(of id: x86_insn) -> Operation {
     switch id {
     case X86_INS_MOV, X86_INS_MOVABS: .move
@@ -145,7 +158,26 @@ extension Disassembler {
   }()
 }
 
+extension ControlFlow {
+  /// The same kind of branch, to another offset of the section.
+  fileprivate func retargeted(to offset: Int) -> ControlFlow {
+    switch self {
+    case .call: .call(.direct(offset))
+    case .jump: .jump(.direct(offset))
+    case .conditionalJump: .conditionalJump(.direct(offset))
+    case .next, .stop: self
+    }
+  }
+}
+
 extension Span where Element == UInt8 {
+  /// The signed 32-bit little-endian number at an offset; `nil` where it would reach past the end.
+  fileprivate func signed32(at offset: Int) -> Int? {
+    guard offset >= 0, offset + 4 <= count else { return nil }
+    let bits = (0..<4).reduce(UInt32(0)) { $0 | UInt32(self[offset + $1]) << UInt32(8 * $1) }
+    return Int(Int32(bitPattern: bits))
+  }
+
   fileprivate func hasPair(_ first: UInt8, _ second: UInt8, at offset: Int) -> Bool {
     offset + 1 < count && self[offset] == first && self[offset + 1] == second
   }

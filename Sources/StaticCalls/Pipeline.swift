@@ -26,8 +26,8 @@ public enum Pipeline {
 
       // An object that needs no change is not opened for writing; under another name it is still wanted.
       switch annotation.change {
-      case .written: break
-      case .wouldWrite, .heldBack: return annotation
+      case .written, .wouldWrite: break
+      case .heldBack: return annotation
       case .noStaticCalls, .upToDate:
         if let output, !isDryRun { try copyFile(input, to: FilePath(output)) }
         return annotation
@@ -38,7 +38,8 @@ public enum Pipeline {
       let edited = try EditedObject(edit, of: object, from: input)
       try selfCheck(edited, of: object, survey, options)
 
-      // Write: from here on the file changes, in one step.
+      // Write: from here on the file changes, in one step. A dry run ends before it.
+      guard annotation.change == .written else { return annotation }
       try edited.write(to: FilePath(output ?? path), from: input)
       return annotation
     }

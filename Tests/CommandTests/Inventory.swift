@@ -67,7 +67,8 @@ struct Inventory {
     for (number, (old, new)) in zip(sections, other.sections).enumerated() {
       if (old.name, old.type) != (new.name, new.type) || old.fields != new.fields {
         differences.append("section \(number): \(old.name) \(old.type) \(old.fields) is now \(new.name) \(new.fields)")
-      } else if !Self.indexed.contains(old.type), (old.offset, old.size) != (new.offset, new.size) || old.bytes != new.bytes
+      } else if !Self.indexed.contains(old.type),
+        (old.offset, old.size) != (new.offset, new.size) || old.bytes != new.bytes
       {
         differences.append("section \(number), \(old.name): the contents changed")
       }

@@ -91,4 +91,21 @@ struct LinkTests {
     try await expectSoundTable(of: scratch.file("program"), for: target)
     #expect(try await target.run(scratch.file("program")).status == 3)
   }
+
+  /// A branch of AArch64 reaches 128 MiB; beyond that GNU ld aims it at a veneer. The site stays the branch.
+  @Test func aTrampolineOutOfReachIsCalledThroughAVeneer() async throws {
+    let objects = try await objects(for: .aarch64)
+    let scratch = try Scratch()
+    let image = scratch.file("far")
+    try await Linker.bfd.link(
+      objects.annotated, for: .aarch64, to: image, ["-no-pie", "-Wl,--section-start=.static_call.text=0x20000000"])
+    let entries = try await linkedEntries(of: image)
+    #expect(entries.count > 25)
+    for entry in entries {
+      let name = entry.key.dropFirst("__SCK__".count)
+      #expect(entry.target == "____SCT__\(name)_veneer")
+      #expect(entry.flags == (entry.kind == "call" ? "0" : "1"))
+    }
+    #expect(try await Target.aarch64.run(image).status == 3)
+  }
 }

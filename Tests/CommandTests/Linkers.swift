@@ -53,7 +53,8 @@ func linkedBranches(of image: String, for target: Target) async throws -> [Strin
   let text = try await require(target.objdump, ["-d", "--no-show-raw-insn", image])
   return text.split(separator: "\n").compactMap { line in
     let words = line.split { $0.isWhitespace }.map(String.init)
-    guard words.count >= 3, words[0].hasSuffix(":"), let name = words.last, name.hasPrefix("<__SCT__"), !name.contains("+")
+    guard words.count >= 3, words[0].hasSuffix(":"), let name = words.last, name.hasPrefix("<__SCT__"),
+      !name.contains("+")
     else { return nil }
     let kind: String
     switch words[1] {

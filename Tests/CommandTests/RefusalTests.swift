@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// Files that staticcall does not handle: each is refused with its own message by every command, and nothing is written.
-@Suite(.timeLimit(.minutes(1))) struct RefusalTests {
+@Suite(.timeLimit(.minutes(5))) struct RefusalTests {
   struct Input: CustomStringConvertible, Sendable {
     var description: String
     var message: String
@@ -17,7 +17,8 @@ import Testing
     }
   }
 
-  private static func damaged(_ change: @escaping @Sendable (inout ElfBytes) throws -> Void) -> @Sendable (Scratch)
+  private static func damaged(_ change: @escaping @Sendable (inout ElfBytes) throws -> Void)
+    -> @Sendable (Scratch)
     async throws -> Void
   {
     { scratch in
@@ -38,7 +39,8 @@ import Testing
       try $0.write(ElfBytes(file: await $0.make(Sample.direct, "in.o")).bytes.dropLast(), to: "in.o")
     },
     Input("big-endian", "a big-endian ELF file; only little-endian objects are handled [SC004]") {
-      try await require("clang", ["--target=aarch64_be-linux-gnu", "-c", "-xassembler", "/dev/null", "-o", $0.file("in.o")])
+      try await require(
+        "clang", ["--target=aarch64_be-linux-gnu", "-c", "-xassembler", "/dev/null", "-o", $0.file("in.o")])
     },
     Input("32-bit", "a 32-bit ELF file; only 64-bit objects are handled [SC004]") {
       try await require("clang", ["--target=i386-linux-gnu", "-c", "-xassembler", "/dev/null", "-o", $0.file("in.o")])
@@ -77,11 +79,11 @@ import Testing
     },
     Input("an archive", "an archive, not an object [SC006]") {
       try await $0.make(Sample.direct, "member.o")
-      try await require("ar", ["rc", "in.o", "member.o"], in: $0.path)
+      try await require("llvm-ar", ["rc", "in.o", "member.o"], in: $0.path)
     },
     Input("a thin archive", "a thin archive, not an object [SC006]") {
       try await $0.make(Sample.direct, "member.o")
-      try await require("ar", ["rcT", "in.o", "member.o"], in: $0.path)
+      try await require("llvm-ar", ["rcT", "in.o", "member.o"], in: $0.path)
     },
     Input(
       "no section header table", "damaged ELF file: it has no section header table [SC003]",

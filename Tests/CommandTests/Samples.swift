@@ -39,3 +39,8 @@ extension Scratch {
     try await assemble(portable: source, for: target, name: name)
   }
 }
+
+/// Runs `staticcall` in a scratch directory, where files go by their relative names.
+func staticcall(_ arguments: [String], _ scratch: Scratch) async throws -> Run {
+  try await run(staticcallPath, arguments, in: scratch.path)
+}

@@ -30,7 +30,8 @@ struct WeakFunctionTests {
     int main(void) { __SCT__tick(); return choose(5); }
     """
 
-  private func compile(_ source: String, for target: Target, _ name: String, in scratch: Scratch) async throws -> String {
+  private func compile(_ source: String, for target: Target, _ name: String, in scratch: Scratch) async throws -> String
+  {
     try scratch.write(source.utf8, to: "\(name).c")
     try await require(
       target.gcc, Self.flags + ["-I", fixture(""), "-c", "-o", scratch.file("\(name).o"), scratch.file("\(name).c")])

@@ -97,7 +97,7 @@ struct EditedFile {
 
   /// One line for each symbol, without its number.
   private func symbols(_ path: String) async throws -> [String] {
-    try await require(target.readelf, ["-sW", path]).split(separator: "\n").compactMap { line in
+    try await largeOutput(target.readelf, ["-sW", path]).split(separator: "\n").compactMap { line in
       let parts = line.split(separator: ":", maxSplits: 1)
       return parts.count == 2 && Int(parts[0].drop { $0 == " " }) != nil ? String(parts[1]) : nil
     }
@@ -107,7 +107,7 @@ struct EditedFile {
   private func relocations(_ path: String) async throws -> [String: [String]] {
     var result: [String: [String]] = [:]
     var section = ""
-    for line in try await require(target.readelf, ["-rW", path]).split(separator: "\n") {
+    for line in try await largeOutput(target.readelf, ["-rW", path]).split(separator: "\n") {
       if line.hasPrefix("Relocation section") {
         section = String(line.split(separator: "'")[1])
       } else if line.first?.isHexDigit == true {
@@ -119,18 +119,23 @@ struct EditedFile {
     return result
   }
 
+  /// What a program that must succeed writes, by way of a file: megabytes through a pipe take long in a debug build.
+  private func largeOutput(_ program: String, _ arguments: [String]) async throws -> String {
+    let file = "\(afterPath).output"
+    try await require("sh", ["-c", "exec \"$@\" >\(file)", "sh", program] + arguments)
+    return String(decoding: try bytes(of: file), as: UTF8.self)
+  }
+
   /// Expects that readelf, both linkers and objcopy take the outcome. What readelf shows may be limited: its time for the
   /// relocations of very many sections grows with the square of their number.
   func expectAccepted(showing option: String = "-aW") async throws {
-    let read = try await run(target.readelf, [option, afterPath])
-    #expect(read.status == 0)
-    #expect(read.errors == "")
     for (program, arguments) in [
+      (target.readelf, [option, afterPath]),
       (target.linker, ["-r", "-o", "\(afterPath).ld", afterPath]),
       ("ld.lld", ["-r", "-o", "\(afterPath).lld", afterPath]),
       (target.objcopy, [afterPath, "\(afterPath).copy"]),
     ] {
-      let taken = try await run(program, arguments)
+      let taken = try await run("sh", ["-c", "exec \"$@\" >/dev/null", "sh", program] + arguments)
       #expect(taken.status == 0, "\(program)")
       #expect(taken.errors == "", "\(program)")
     }

@@ -8,9 +8,13 @@ import Testing
 @Suite(.enabled(if: Target.haveAllTools, "the GNU tools for both machines and ld.lld are not all installed"), .serialized)
 struct ManySectionsTests {
   /// 0xff00 headers are the first number that takes extended numbering.
-  @Test(arguments: [0xfeff, 0xff00, 0xff01], [(Target.x86_64, Assembler.clang), (.x86_64, .gnu), (.aarch64, .clang)])
-  func theNumberOfSectionsMayGrowPastTheLimit(_ count: Int, _ variant: (Target, Assembler)) async throws {
-    let (target, assembler) = variant
+  @Test(arguments: [
+    (0xfeff, Target.x86_64, Assembler.clang), (0xff00, .x86_64, .gnu), (0xff00, .aarch64, .clang),
+    (0xff01, .x86_64, .clang),
+  ])
+  func theNumberOfSectionsMayGrowPastTheLimit(
+    _ count: Int, _ target: Target, _ assembler: Assembler
+  ) async throws {
     let scratch = try Scratch()
     let path = try await emptySections(count - 2, scratch, target, assembler)
     var plan = EditPlan()
@@ -29,10 +33,11 @@ struct ManySectionsTests {
     #expect(readError(at: edited.afterPath) == nil)
   }
 
-  @Test(arguments: [(Target.x86_64, Assembler.clang), (.x86_64, .gnu), (.aarch64, .clang)])
-  func aSymbolInAHighSectionBringsTheTableOfIndexes(_ target: Target, _ assembler: Assembler) async throws {
+  /// GNU's assembler writes the table in any object with so many sections.
+  @Test(arguments: Target.allCases)
+  func aSymbolInAHighSectionBringsTheTableOfIndexes(_ target: Target) async throws {
     let scratch = try Scratch()
-    let path = try await emptySections(0xff00 + 20, scratch, target, assembler)
+    let path = try await emptySections(0xff00 + 20, scratch, target, .clang)
     let elf = try ElfBytes(file: path)
     try #require(elf.sections(ofType: 18) == [])
     let (low, high) = (0xfe00, 0xff00)
@@ -54,7 +59,7 @@ struct ManySectionsTests {
     #expect(readError(at: edited.afterPath) == nil)
   }
 
-  @Test(arguments: [(Target.x86_64, Assembler.clang), (.x86_64, .gnu), (.aarch64, .clang)])
+  @Test(arguments: [(Target.x86_64, Assembler.gnu), (.aarch64, .clang)])
   func symbolsInHighSectionsKeepTheirPlaces(_ target: Target, _ assembler: Assembler) async throws {
     let scratch = try Scratch()
     // Each section has a relocation section beside it. All relocations name the symbol that has to move.
@@ -87,12 +92,12 @@ struct ManySectionsTests {
     #expect(readError(at: edited.afterPath) == nil)
   }
 
-  /// An object with exactly `count` section headers, whose only symbol with a name is in a low section.
+  /// An object with exactly `count` section headers, most of them of empty sections, and all symbols in low sections.
   private func emptySections(
     _ count: Int, _ scratch: Scratch, _ target: Target, _ assembler: Assembler
   ) async throws -> String {
     func assemble(_ number: Int) async throws -> String {
-      let sections = (0..<number).map { ".section .s\($0),\"ax\"\n.zero 8\n" }.joined()
+      let sections = (0..<number).map { ".section .s\($0),\"ax\"\n" }.joined()
       return try await scratch.assemble(
         ".globl first\nfirst: .quad 0\n\(sections)", for: target, with: assembler, name: "\(number).o")
     }

@@ -52,7 +52,7 @@ import Testing
     let scratch = try Scratch()
     let first = try await scratch.assemble(portable: file("a"), for: target, name: "a.o")
     let second = try await scratch.assemble(portable: file("b"), for: target, name: "b.o")
-    let object = try await scratch.combine([first, second], for: target, with: linker)
+    let object = try await scratch.combine([first, second], with: linker)
     #expect(annotate(object).annotation?.entries == 2)
     let keys = try table(of: object).map(\.key)
     #expect(keys == ["__SCK__x (.data+0x0)", "__SCK__x (.data+0x8)"])
@@ -70,7 +70,7 @@ import Testing
         .data
         .quad __SCK__x
         """, for: target, name: "b.o")
-    let object = try await scratch.combine([first, second], for: target)
+    let object = try await scratch.combine([first, second])
     #expect(annotate(object).annotation?.entries == 2)
     #expect(try table(of: object).map(\.key) == ["__SCK__x (.data+0x0)", "__SCK__x"])
   }
@@ -82,7 +82,7 @@ import Testing
     let first = try await scratch.assemble(portable: file("a"), for: target, name: "a.o")
     let second = try await scratch.assemble(
       portable: ".file \"b.c\"\nCALL __SCT__x", for: target, name: "b.o")
-    let object = try await scratch.combine([first, second], for: target)
+    let object = try await scratch.combine([first, second])
     #expect(annotate(object).codes == [.missingKey])
     #expect(annotate(object) { $0.isModule = true }.annotation?.entries == 2)
     #expect(try table(of: object).map(\.key) == ["__SCK__x (.data+0x0)", "__SCT__x"])
@@ -93,7 +93,7 @@ import Testing
     let scratch = try Scratch()
     let first = try await scratch.assemble(portable: file("a"), for: target, name: "a.o")
     let second = try await scratch.assemble(portable: file("b", key: ""), for: target, name: "b.o")
-    let object = try await scratch.combine([first, second], for: target)
+    let object = try await scratch.combine([first, second])
     #expect(annotate(object).codes == [.missingKey])
   }
 
@@ -105,8 +105,8 @@ import Testing
     }
     let first = try await scratch.assemble(portable: nameless("a"), for: target, name: "a.o")
     let second = try await scratch.assemble(portable: nameless("b"), for: target, name: "b.o")
-    // The linker of binutils would give each object's symbols a file symbol with the object's name.
-    let object = try await scratch.combine([first, second], for: target, with: "ld.lld")
+    // Not with the linker of binutils, which puts a file symbol with the object's name before each object's symbols.
+    let object = try await scratch.combine([first, second])
     let before = try Fingerprint(object)
     let attempt = annotate(object)
     #expect(attempt.codes == [.ambiguousKey])

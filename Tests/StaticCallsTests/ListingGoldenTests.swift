@@ -59,7 +59,8 @@ import Testing
       return lines.last?.split(separator: " ").dropFirst().map(String.init) ?? []
     }
     let catalogue = [
-      "X1", "X2", "X3", "X4", "X5", "X6", "A1", "A2", "M1", "M2", "M3", "M4", "M5", "M6", "M7", "M8", "M9", "M10", "M11",
+      "X1", "X2", "X3", "X4", "X5", "X6", "A1", "A2", "M1", "M2", "M3", "M4", "M5", "M6", "M7", "M8", "M9", "M10",
+      "M11",
       "T1", "T3", "N", "E", "D", "C",
     ]
     #expect(Set(shapes) == Set(catalogue))

@@ -81,7 +81,7 @@ import Testing
       portable: Self.caller.split(separator: "\n").filter { !$0.contains(".globl") }.joined(separator: "\n"),
       for: target, name: "b.o")
     #expect(annotate(first).annotation?.change == .written)
-    let object = try await scratch.combine([first, second], for: target, with: linker)
+    let object = try await scratch.combine([first, second], with: linker)
     #expect(try verify(object) == [.missingEntry, .missingEntry, .missingEntry])
     let annotation = try #require(annotate(object).annotation)
     #expect(annotation.change == .written)
@@ -105,7 +105,7 @@ import Testing
       objects.append(try await scratch.assemble(portable: source, for: target, name: "\(name).o"))
     }
     for object in objects { #expect(annotate(object).annotation?.change == .written) }
-    let object = try await scratch.combine(objects, for: target)
+    let object = try await scratch.combine(objects)
     let before = try Fingerprint(object)
     #expect(annotate(object).annotation?.change == .upToDate)
     #expect(annotate(object).annotation?.entries == 6)

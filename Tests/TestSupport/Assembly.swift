@@ -15,9 +15,6 @@ extension Target {
 
   /// Size of an instruction that `CALL` or `JUMP` makes, in bytes.
   public var branchSize: Int { self == .x86_64 ? 5 : 4 }
-
-  /// The linker of binutils.
-  public var ld: String { self == .x86_64 ? "ld" : "aarch64-linux-gnu-ld" }
 }
 
 extension Scratch {
@@ -26,11 +23,11 @@ extension Scratch {
     try await assemble(target.macros + source + "\n", for: target, name: name)
   }
 
-  /// Combines objects of this directory with `ld -r`.
+  /// Combines objects with `ld -r`, with the toolchain's linker or another one.
   public func combine(
-    _ objects: [String], for target: Target, with linker: String? = nil, name: String = "combined.o"
+    _ objects: [String], with linker: String = "ld.lld", name: String = "combined.o"
   ) async throws -> String {
-    try await require(linker ?? target.ld, ["-r", "-o", file(name)] + objects)
+    try await require(linker, ["-r", "-o", file(name)] + objects)
     return file(name)
   }
 }

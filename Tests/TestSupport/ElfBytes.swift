@@ -2,8 +2,13 @@
 /// what it reads: it is for objects that were sound when the test began.
 public struct ElfBytes: Sendable {
   public var bytes: [UInt8]
+  /// The index of the symbol table in the sound object; 0 without one.
+  public private(set) var symbolTable = 0
 
-  public init(_ bytes: [UInt8]) { self.bytes = bytes }
+  public init(_ bytes: [UInt8]) {
+    self.bytes = bytes
+    symbolTable = (0..<sectionCount).first { self[section: $0, .type] == 2 } ?? 0
+  }
 
   public init(file path: String) throws { try self.init(TestSupport.bytes(of: path)) }
 
@@ -117,9 +122,6 @@ public struct ElfBytes: Sendable {
 
   public var symbolCount: Int { Int(self[section: symbolTable, .length]) / 24 }
 
-  /// The index of the symbol table; 0 without one.
-  public var symbolTable: Int { (0..<sectionCount).first { self[section: $0, .type] == 2 } ?? 0 }
-
   /// The index of the section with a name; the first where there are several.
   public func section(_ name: String) throws -> Int {
     guard let index = (1..<sectionCount).first(where: { self.name(ofSection: $0) == name }) else {
@@ -163,7 +165,9 @@ public struct ElfBytes: Sendable {
 
   /// The number of `size` bytes at a file offset.
   public func number(at offset: Int, _ size: Int) -> UInt64 {
-    (0..<size).reduce(0) { $0 | UInt64(bytes[offset + $1]) << UInt64(8 * $1) }
+    var number: UInt64 = 0
+    for position in 0..<size { number |= UInt64(bytes[offset + position]) << UInt64(8 * position) }
+    return number
   }
 
   private func header(of section: Int) -> Int { Int(self[.sectionTable]) + 64 * section }

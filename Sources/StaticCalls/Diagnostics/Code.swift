@@ -384,7 +384,7 @@ public enum Code: String, CaseIterable, Sendable {
         """
         The low two bits of a key's address hold flags, so a key must be aligned to at least 4 bytes. With a key in between, the
         runtime would use the wrong address. Align the key: in C, struct static_call_key does it.
-        """)
+        """, help: "Align the key to 8 bytes.")
     case .discardedSection:
       Text(
         "an entry points into a section that is discarded",

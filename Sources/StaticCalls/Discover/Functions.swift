@@ -78,10 +78,12 @@ struct Functions {
     return labels[position].start..<max(offset + 1, end ?? size)
   }
 
-  /// All stretches of a section between one label and the next, in ascending order.
+  /// All stretches of a section from one label, or end of a function, to the next, in ascending order.
   func stretches(of section: SectionIndex, size: Int) -> [Range<Int>] {
-    let starts = [0] + (labels[section] ?? []).map(\.start) + [size]
-    return zip(starts, starts.dropFirst()).filter { $0 < $1 }.map { $0..<$1 }
+    let labels = labels[section] ?? []
+    let ends = labels.filter { $0.isFunction && $0.size > 0 }.map { $0.start + $0.size }
+    let borders = ([0] + labels.map(\.start) + ends + [size]).sorted()
+    return zip(borders, borders.dropFirst()).filter { $0 < $1 }.map { $0..<$1 }
   }
 
   /// Whether an offset lies in data that the mapping symbols mark.

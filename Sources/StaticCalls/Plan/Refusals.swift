@@ -7,7 +7,7 @@ extension TablePlan {
   /// Throws ``Refusal`` where the table cannot be made as it must be. Never a half-filled table.
   func refuseImpossible(_ survey: Survey, _ object: borrowing ObjectFile, _ options: Options) throws(Refusal) {
     var problems = overlaps() + sitesInDiscardableGroups(object) + foreignTables(survey, object)
-    problems += keyProblems(survey, options)
+    problems += keyProblems(survey, object, options)
     if problems.isEmpty, !options.rebuildsTable { problems = survey.table.faults + staleEntries() }
     guard problems.isEmpty else { throw Refusal(Places.diagnostics(problems, in: object)) }
   }
@@ -47,8 +47,10 @@ extension TablePlan {
     return findings
   }
 
-  /// The first call of each static call whose key is not there, or not known for certain.
-  private func keyProblems(_ survey: Survey, _ options: Options) -> [Finding] {
+  /// The first call of each static call whose key is not there, not known for certain, or not fit to hold flags.
+  private func keyProblems(
+    _ survey: Survey, _ object: borrowing ObjectFile, _ options: Options
+  ) -> [Finding] {
     var findings: [Finding] = []
     var reported: Set<[UInt8]> = []
     for entry in entries {
@@ -59,6 +61,8 @@ extension TablePlan {
       case .missing where !options.addMissingKeys: problem = (.missingKey, "no key symbol \(name) for this call")
       case .ambiguous:
         problem = (.ambiguousKey, "several local symbols \(name), and none is known to belong to this call")
+      case .symbol(let key) where !isAlignedKey(key, in: object):
+        problem = (.keyAlignment, "the key \(name) of this call is not aligned to 4 bytes")
       default: continue
       }
       guard reported.insert(trampoline.callName).inserted else { continue }

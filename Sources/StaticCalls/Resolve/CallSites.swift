@@ -141,6 +141,17 @@ struct CallSiteResolver: ~Copyable {
     }
   }
 
+  /// The trampoline that a reference most likely means, where the instruction around it is not known and with it not how far
+  /// the addend is off.
+  private func trampolineMeant(_ reference: Reference) -> Int? {
+    switch reference.target {
+    case .trampoline(let number): number
+    case .section:
+      trampoline(reference, targetOffset: reference.relocation.addend)
+        ?? trampoline(reference, targetOffset: reference.relocation.addend &+ 4)
+    }
+  }
+
   private mutating func addUnpatchable(_ section: SectionIndex, _ start: Int, _ end: Int, _ trampoline: Int) {
     add(section, start, end - start, .tail, .e, trampoline, .left(.unpatchableBranch), through: "short branch")
   }
@@ -156,7 +167,7 @@ struct CallSiteResolver: ~Copyable {
     guard let stretch = try code.stretch(around: offset, in: section, object),
       let position = stretch.position(of: offset)
     else {
-      guard let trampoline = trampoline(reference, targetOffset: relocation.addend) else { return }
+      guard let trampoline = trampolineMeant(reference) else { return }
       add(
         section, offset, 4, nil, architecture.shapeInData(relocation), trampoline, .left(.undecoded),
         through: "data in code")

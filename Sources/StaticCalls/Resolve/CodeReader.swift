@@ -87,9 +87,12 @@ struct CodeReader: ~Copyable {
     var found: [UnrelocatedBranch] = []
     var undecoded: [Int] = []
     for range in labels.stretches(of: section, size: object[section].contentSize) {
-      let instructions = decode(range, of: section, labels, object).instructions
-      guard architecture.resume(after: range.lowerBound) != nil || instructions.last?.end == range.upperBound else {
-        undecoded.append(instructions.last?.end ?? range.lowerBound)
+      // Zeros between functions are padding, and decode as instructions that reach into the next function.
+      let padding = object.withContents(of: section) { $0.endOfNonzero(in: range) }
+      let instructions = decode(range.lowerBound..<padding, of: section, labels, object).instructions
+      let end = instructions.last?.end ?? range.lowerBound
+      guard architecture.resume(after: range.lowerBound) != nil || (padding...range.upperBound).contains(end) else {
+        undecoded.append(min(end, range.upperBound))
         continue
       }
       for instruction in instructions where try relocatedSymbol(in: instruction, section, object) == nil {
@@ -147,5 +150,14 @@ struct CodeReader: ~Copyable {
     symbols.sort { $0.offset < $1.offset }
     relocated = (section, symbols)
     return symbols
+  }
+}
+
+extension Span where Element == UInt8 {
+  /// The end of a range without the zeros that it ends in.
+  fileprivate func endOfNonzero(in range: Range<Int>) -> Int {
+    var end = range.upperBound
+    while end > range.lowerBound, self[end - 1] == 0 { end -= 1 }
+    return end
   }
 }

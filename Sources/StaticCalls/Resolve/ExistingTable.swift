@@ -81,8 +81,8 @@ struct TableEntry {
   var number: Int
   /// Where the entry says that a call site is.
   var site: SitePosition?
-  /// The symbol that the first field's relocation names.
-  var siteSymbol: SymbolIndex?
+  /// Whether the site is named through a weak symbol: after linking that may be another object's.
+  var isReplaceable = false
   /// The symbol that the key slot names.
   var key: SymbolIndex?
   /// The key slot's addend: the flags.
@@ -106,8 +106,8 @@ struct TableEntry {
     guard fault == nil, let siteRelocation = site.relocation, let keyRelocation = key.relocation else { return }
     self.key = keyRelocation.symbol
     flags = keyRelocation.addend
-    siteSymbol = siteRelocation.symbol
     let symbol = object.symbol(siteRelocation.symbol)
+    isReplaceable = symbol.binding == .weak
     guard case .section(let section) = object.place(of: symbol, at: siteRelocation.symbol) else {
       fault = "its address refers to a symbol that is not defined in this object"
       return

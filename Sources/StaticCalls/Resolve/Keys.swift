@@ -11,6 +11,14 @@ enum KeyChoice: Equatable {
   case ambiguous
 }
 
+/// Whether a key can hold the flags, which live in the low two bits of its address. A key that is defined elsewhere is the
+/// linker's business.
+func isAlignedKey(_ key: SymbolIndex, in object: borrowing ObjectFile) -> Bool {
+  let symbol = object.symbol(key)
+  guard case .section(let section) = object.place(of: symbol, at: key) else { return true }
+  return symbol.value % 4 == 0 && object[section].alignment >= 4
+}
+
 extension TrampolineIndex {
   /// The key of each trampoline, in the order of ``trampolines``.
   func keys(_ options: Options) -> [KeyChoice] { trampolines.indices.map { key(of: $0, options) } }

@@ -32,7 +32,7 @@ struct TableVerification {
         continue
       }
       occupied[position] = entry
-      if let symbol = entry.siteSymbol, object.symbol(symbol).binding == .weak {
+      if entry.isReplaceable {
         report(
           .replaceableSite, entry, "names its site through a weak symbol, which may become another object's",
           at: position)
@@ -90,11 +90,7 @@ struct TableVerification {
         at: site.position)
       return
     }
-    let symbol = object.symbol(key)
-    // The flags live in the low bits of the key's address.
-    if key != trampoline.symbol, case .section(let section) = object.place(of: symbol, at: key),
-      symbol.value % 4 != 0 || object[section].alignment < 4
-    {
+    if key != trampoline.symbol, !isAlignedKey(key, in: object) {
       report(.keyAlignment, entry, "names \(object.name(of: key)), which is not aligned to 4 bytes", at: site.position)
     }
   }

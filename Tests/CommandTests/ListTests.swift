@@ -1,0 +1,150 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// What list prints; the listings of every kind of call are goldens.
+@Suite struct ListTests {
+  @Test(arguments: Target.allCases)
+  func theStateFollowsTheTable(_ target: Target) async throws {
+    let scratch = try Scratch()
+    try await scratch.make(Sample.direct, for: target)
+    let name = target == .x86_64 ? "x86-64" : "AArch64"
+    let before = try await staticcall("list", "a.o", in: scratch.path)
+    #expect(before.output.hasPrefix("a.o: \(name), 2 call sites of 2 keys, no table\n"))
+    #expect(before.output.split(separator: "\n").dropFirst(2).allSatisfy { $0.hasSuffix("  not in table") })
+    try #require(await staticcall("annotate", "a.o", in: scratch.path).status == 0)
+    let after = try await staticcall("list", "a.o", in: scratch.path)
+    #expect(after.output.hasPrefix("a.o: \(name), 2 call sites of 2 keys, table complete\n"))
+    #expect(after.output.split(separator: "\n").dropFirst(2).allSatisfy { $0.hasSuffix("  in table") })
+    #expect(after.errors == "")
+  }
+
+  @Test func whatIsWrongWithATableIsListed() async throws {
+    let scratch = try Scratch()
+    try await scratch.make(
+      Sample.direct + """
+
+        .section .static_call_sites,"aw",%progbits
+        .long caller - ., __SCK__a - .
+        """)
+    let part = try await staticcall("list", "a.o", in: scratch.path).output
+    #expect(part.hasPrefix("a.o: x86-64, 2 call sites of 2 keys, table incomplete\n"))
+    try await scratch.make(
+      Sample.direct + """
+
+        .section .static_call_sites,"aw",%progbits
+        .long caller - ., __SCK__b - .
+        """)
+    let stale = try await staticcall("list", "a.o", in: scratch.path).output
+    #expect(stale.hasPrefix("a.o: x86-64, 2 call sites of 2 keys, table does not fit the code\n"))
+    #expect(stale.contains("\n  entry 0: it names another key than the branch's trampoline has\n"))
+  }
+
+  @Test func anObjectWithoutStaticCallsIsALine() async throws {
+    let scratch = try Scratch()
+    try await scratch.make("ret")
+    let run = try await staticcall("list", "a.o", in: scratch.path)
+    #expect((run.status, run.errors) == (0, ""))
+    #expect(run.output == "a.o: x86-64, no static calls\n")
+  }
+
+  @Test(arguments: Target.allCases)
+  func listingTouchesNothing(_ target: Target) async throws {
+    let scratch = try Scratch()
+    try await scratch.make(Sample.direct, for: target)
+    let before = try Fingerprint(scratch.file("a.o"))
+    let names = scratch.contents
+    for command in [["list"], ["list", "--format", "json"], ["verify"]] {
+      _ = try await run(staticcallPath, command + ["a.o"], in: scratch.path)
+      #expect(try Fingerprint(scratch.file("a.o")) == before)
+      #expect(scratch.contents == names)
+    }
+  }
+
+  /// The fields that a script may rely on.
+  private struct Document: Decodable, Equatable {
+    var schema: String
+    var version: Int
+    var objects: [Object]
+
+    struct Object: Decodable, Equatable {
+      var path: String
+      var machine: String
+      var table: String
+      var staleEntries: [String]
+      var sites: [Site]
+    }
+
+    struct Site: Decodable, Equatable {
+      var section: String
+      var offset: Int
+      var function: String?
+      var functionOffset: Int?
+      var kind: String?
+      var shape: String
+      var through: String
+      var key: String
+      var state: String
+      var code: String?
+    }
+  }
+
+  @Test func theDocumentHasStableFields() async throws {
+    let scratch = try Scratch()
+    try await scratch.make(Sample.indirect + ", __SCT__a")
+    try await scratch.make("ret", "b.o", for: .aarch64)
+    let run = try await staticcall("list", "--format", "json", "a.o", "b.o", in: scratch.path)
+    #expect((run.status, run.errors) == (0, ""))
+    let document = try JSONDecoder().decode(Document.self, from: Data(run.output.utf8))
+    let sites = [
+      Document.Site(
+        section: ".text", offset: 0, function: "caller", functionOffset: 0, kind: "call", shape: "X1",
+        through: "direct", key: "a", state: "not in table"),
+      Document.Site(
+        section: ".text", offset: 5, function: "caller", functionOffset: 5, kind: "call", shape: "X4",
+        through: document.objects.first?.sites.dropFirst().first?.through ?? "", key: "a", state: "stays indirect",
+        code: "SC030"),
+      Document.Site(
+        section: ".data", offset: 8, shape: "D", through: "data", key: "a", state: "address taken", code: "SC033"),
+    ]
+    #expect(
+      document
+        == Document(
+          schema: "staticcall-list", version: 1,
+          objects: [
+            .init(path: "a.o", machine: "x86-64", table: "none", staleEntries: [], sites: sites),
+            .init(path: "b.o", machine: "AArch64", table: "none", staleEntries: [], sites: []),
+          ]))
+  }
+
+  /// Another reader of JSON than the one that wrote it.
+  @Test(.enabled(if: tool("python3") != nil, "python3 is not installed"))
+  func theDocumentIsJSONWhateverTheNames() async throws {
+    let scratch = try Scratch()
+    let name = "quote\" back\\slash\ttab é.o"
+    let source = #"""
+      "call\\er \"quoted\"": call "__SCT__a \"b\" é"
+
+      """#
+    _ = try await scratch.assemble(source, for: .x86_64, name: "plain.o")
+    try scratch.write(bytes(of: scratch.file("plain.o")), to: name)
+    let run = try await staticcall("list", "--format", "json", name, in: scratch.path)
+    try #require(run.status == 0)
+    try scratch.write(run.output.utf8, to: "list.json")
+    let script = "import json; d = json.load(open('list.json')); o = d['objects'][0]; print(o['path']); "
+    let printed = try await require(
+      "python3", ["-c", script + "print(o['sites'][0]['key']); print(o['sites'][0]['function'])"], in: scratch.path)
+    #expect(printed == "\(name)\na \"b\" é\ncall\\er \"quoted\"\n")
+  }
+
+  /// What could not be read is reported, and the rest is there.
+  @Test func theDocumentHoldsWhatCouldBeRead() async throws {
+    let scratch = try Scratch()
+    try await scratch.make(Sample.direct)
+    let run = try await staticcall("list", "--format", "json", "gone.o", "a.o", in: scratch.path)
+    #expect(run.status == 2)
+    #expect(run.errors == "gone.o: error: cannot open the file: No such file or directory [SC001]\n")
+    let document = try JSONDecoder().decode(Document.self, from: Data(run.output.utf8))
+    #expect(document.objects.map(\.path) == ["a.o"])
+  }
+}
