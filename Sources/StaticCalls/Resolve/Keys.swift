@@ -20,24 +20,33 @@ func isAlignedKey(_ key: SymbolIndex, in object: borrowing ObjectFile) -> Bool {
 }
 
 extension TrampolineIndex {
+  /// A local static call: its name and the source file that it stands in.
+  private struct LocalCall: Hashable {
+    var name: [UInt8]
+    var file: Int
+  }
+
   /// The key of each trampoline, in the order of ``trampolines``.
-  func keys(_ options: Options) -> [KeyChoice] { trampolines.indices.map { key(of: $0, options) } }
+  func keys(_ options: Options) -> [KeyChoice] {
+    let localCalls = Set(
+      trampolines.filter { $0.binding == .local }.map { LocalCall(name: $0.callName, file: $0.file) })
+    return trampolines.map { key(of: $0, localCalls, options) }
+  }
 
   /// The key of a trampoline: the symbol of the same name after its own prefix.
   ///
   /// A local trampoline, such as a `static` one, belongs to the local key of the same source file; after `ld -r` an object may
-  /// hold several of one name. A key without a local rival serves whatever its binding.
-  private func key(of number: Int, _ options: Options) -> KeyChoice {
-    let trampoline = trampolines[number]
+  /// hold several of one name. Another file's local key is never a stand-in: an update of it would redirect this call.
+  private func key(of trampoline: Trampoline, _ localCalls: Set<LocalCall>, _ options: Options) -> KeyChoice {
     let candidates = keys[trampoline.callName] ?? []
-    let locals = candidates.filter { $0.binding == .local }
-    let shared = candidates.first { $0.binding != .local }
+    var locals = candidates.filter { $0.binding == .local }
     if trampoline.binding == .local {
-      let siblings = locals.filter { $0.file == trampoline.file }
-      if siblings.count == 1 { return .symbol(siblings[0].symbol) }
-      if siblings.count > 1 { return .ambiguous }
+      locals = locals.filter { $0.file == trampoline.file }
+      if let own = locals.first { return locals.count == 1 ? .symbol(own.symbol) : .ambiguous }
     }
-    if let shared { return .symbol(shared.symbol) }
+    if let shared = candidates.first(where: { $0.binding != .local }) { return .symbol(shared.symbol) }
+    // A key that was made local after it was compiled, unless a local trampoline beside it claims it.
+    locals = locals.filter { !localCalls.contains(LocalCall(name: trampoline.callName, file: $0.file)) }
     switch locals.count {
     case 0: return options.isModule ? .trampoline : .missing
     case 1: return .symbol(locals[0].symbol)
