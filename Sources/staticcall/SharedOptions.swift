@@ -1,6 +1,7 @@
 import ArgumentParser
 import Glibc
 import StaticCalls
+import SystemPackage
 
 /// The names that make a symbol a trampoline or a key, and a section the table.
 struct NamingOptions: ParsableArguments {
@@ -50,10 +51,20 @@ struct ObjectArguments: ParsableArguments {
     if objects.contains("") { throw ValidationError("The name of an object must not be empty.") }
   }
 
-  /// The objects in order, each once.
+  /// The objects in order, each file once whatever names it goes by.
   var paths: [String] {
-    var seen: Set<String> = []
-    return objects.filter { seen.insert($0).inserted }
+    guard objects.count > 1 else { return objects }
+    var seen: Set<FileIdentity> = []
+    return objects.filter { path in
+      guard let status = try? FilePath(path).stat() else { return true }
+      return seen.insert(FileIdentity(device: UInt64(status.deviceID.rawValue), inode: UInt64(status.inode.rawValue)))
+        .inserted
+    }
+  }
+
+  private struct FileIdentity: Hashable {
+    var device: UInt64
+    var inode: UInt64
   }
 
   /// Runs `work` for each object and returns its results in order.

@@ -30,7 +30,8 @@ struct Staticcall: ParsableCommand {
       var command = try parseAsRoot(arguments)
       try command.run()
     } catch {
-      let status = exitCode(for: error)
+      // A file that cannot be read is a failure, not wrong usage.
+      let status = error is ResponseFileError ? ExitCode(Outcome.failure.rawValue) : exitCode(for: error)
       let message = fullMessage(for: error)
       var console = Console()
       if !message.isEmpty {

@@ -6,32 +6,40 @@ import Testing
   .enabled(if: Linker.haveAll, "a linker, a cross compiler or qemu-aarch64 is not installed"),
   .enabled(if: havePython, "python3-pyelftools is not installed"))
 struct LinkTests {
-  /// The objects of the program of Fixtures, before and after annotation. Two compilers make them.
+  /// The objects of the program of Fixtures, before and after annotation, by their names. Two compilers make them.
   private struct Objects: Sendable {
-    var scratch: Scratch
-    var plain: [String]
-    var annotated: [String]
+    private var contents: [String: [UInt8]] = [:]
 
     init(_ target: Target) async throws {
-      scratch = try Scratch()
-      plain = [scratch.file("calls.o"), scratch.file("calls-main.o")]
-      annotated = [scratch.file("calls.annotated.o"), scratch.file("calls-main.annotated.o")]
+      let scratch = try Scratch()
       // For size: x86-64 gets conditional tail calls. Without unwind tables: no section symbols.
       let options = ["-Os", "-fPIE", "-ffunction-sections", "-fno-asynchronous-unwind-tables"]
       try await require(
         "clang", ["--target=\(target.triple)", "-c"] + options + [fixture("calls.c")], in: scratch.path)
       try await require(target.gcc, ["-O2", "-fPIE", "-c", fixture("calls-main.c")], in: scratch.path)
-      for (plain, annotated) in zip(plain, annotated) {
-        try await require(staticcallPath, ["annotate", plain, "-o", annotated])
+      for (plain, annotated) in zip(Self.plain, Self.annotated) {
+        try await require(staticcallPath, ["annotate", scratch.file(plain), "-o", scratch.file(annotated)])
       }
+      for name in Self.plain + Self.annotated { contents[name] = try bytes(of: scratch.file(name)) }
+    }
+
+    private static let plain = ["calls.o", "calls-main.o"]
+    private static let annotated = ["calls.annotated.o", "calls-main.annotated.o"]
+
+    /// Writes the objects into a test's directory and returns their paths.
+    func write(to scratch: Scratch) throws -> (plain: [String], annotated: [String]) {
+      for (name, bytes) in contents { try scratch.write(bytes, to: name) }
+      return (Self.plain.map { scratch.file($0) }, Self.annotated.map { scratch.file($0) })
     }
   }
 
   private static let objects = Dictionary(
     uniqueKeysWithValues: Target.allCases.map { target in (target, Once { try await Objects(target) }) })
 
-  private func objects(for target: Target) async throws -> Objects {
-    try await #require(Self.objects[target]).value
+  private func objects(
+    for target: Target, in scratch: Scratch
+  ) async throws -> (plain: [String], annotated: [String]) {
+    try await #require(Self.objects[target]).value.write(to: scratch)
   }
 
   /// Every branch of the image that goes to a trampoline has one entry, and there is no other entry.
@@ -49,8 +57,8 @@ struct LinkTests {
 
   @Test(arguments: Target.allCases, Linker.allCases)
   func entriesLeadToTheBranchesOfTheProgramWhichRunsAsBefore(_ target: Target, _ linker: Linker) async throws {
-    let objects = try await objects(for: target)
     let scratch = try Scratch()
+    let objects = try await objects(for: target, in: scratch)
     try await linker.link(objects.plain, for: target, to: scratch.file("plain"))
     try await linker.link(objects.annotated, for: target, to: scratch.file("annotated"))
     try await expectSoundTable(of: scratch.file("annotated"), for: target)
@@ -65,7 +73,7 @@ struct LinkTests {
   func combinedTablesAreUpToDate(_ target: Target, _ linker: Linker) async throws {
     let scratch = try Scratch()
     let combined = scratch.file("combined.o")
-    try await linker.combine(objects(for: target).annotated, for: target, to: combined)
+    try await linker.combine(objects(for: target, in: scratch).annotated, for: target, to: combined)
     let before = try Fingerprint(combined)
     let run = try await staticcall("annotate", "-v", combined)
     #expect(run.status == 0)
@@ -77,7 +85,7 @@ struct LinkTests {
   @Test(arguments: Target.allCases, Linker.allCases)
   func aTableThatIsCombinedWithAPlainObjectIsCompleted(_ target: Target, _ linker: Linker) async throws {
     let scratch = try Scratch()
-    let objects = try await objects(for: target)
+    let objects = try await objects(for: target, in: scratch)
     let combined = scratch.file("combined.o")
     try await linker.combine([objects.plain[0], objects.annotated[1]], for: target, to: combined)
     let run = try await staticcall("annotate", "-v", combined)
@@ -94,8 +102,8 @@ struct LinkTests {
 
   /// A branch of AArch64 reaches 128 MiB; beyond that GNU ld aims it at a veneer. The site stays the branch.
   @Test func aTrampolineOutOfReachIsCalledThroughAVeneer() async throws {
-    let objects = try await objects(for: .aarch64)
     let scratch = try Scratch()
+    let objects = try await objects(for: .aarch64, in: scratch)
     let image = scratch.file("far")
     try await Linker.bfd.link(
       objects.annotated, for: .aarch64, to: image, ["-no-pie", "-Wl,--section-start=.static_call.text=0x20000000"])

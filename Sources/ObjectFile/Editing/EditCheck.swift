@@ -6,10 +6,13 @@ extension EditedObject {
   public func difference(from original: borrowing ObjectFile) -> String? {
     guard object.sections.count >= original.sections.count else { return "sections are gone" }
     let rewritten = rewrittenSections(of: original)
+    let replaced = Set(plan.replacedSections.map(\.section))
     for old in original.sections.dropFirst() {
       let new = object[old.index]
       let name = original.name(of: old.index)
-      guard object.name(of: old.index) == name, new.type == old.type, new.flags == old.flags, new.address == old.address
+      guard object.name(of: old.index) == name else { return "section \(old.index.rawValue) changed its name" }
+      if replaced.contains(old.index) { continue }
+      guard new.type == old.type, new.flags == old.flags, new.address == old.address
       else { return "the header of \(name) changed" }
       if rewritten.contains(old.index) { continue }
       guard new.fileOffset == old.fileOffset, new.size == old.size, new.link == old.link,

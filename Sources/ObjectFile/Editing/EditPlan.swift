@@ -82,17 +82,21 @@ public struct ReplacedSection: Sendable {
   public var section: SectionIndex
   /// The section's present `SHT_RELA` section, or `nil` where one has to be added.
   public var relocationSection: SectionIndex?
+  public var type: SectionType
+  public var flags: SectionFlags
   public var alignment: UInt64
   public var entrySize: UInt64
   public var contents: [UInt8]
   public var relocations: [PlannedRelocation]
 
   public init(
-    section: SectionIndex, relocationSection: SectionIndex?, alignment: UInt64, entrySize: UInt64, contents: [UInt8],
-    relocations: [PlannedRelocation]
+    section: SectionIndex, relocationSection: SectionIndex?, type: SectionType, flags: SectionFlags, alignment: UInt64,
+    entrySize: UInt64, contents: [UInt8], relocations: [PlannedRelocation]
   ) {
     self.section = section
     self.relocationSection = relocationSection
+    self.type = type
+    self.flags = flags
     self.alignment = alignment
     self.entrySize = entrySize
     self.contents = contents

@@ -50,7 +50,7 @@ private struct Destination {
       self.path = path
       return
     }
-    guard status.type == .regular else { throw .notARegularFile("\(path) is \(describe(status.type))") }
+    guard status.type == .regular else { throw .unusableOutput("\(path) is \(describe(status.type))") }
     self.path = try resolveLinks(path)
   }
 
@@ -80,13 +80,26 @@ struct OutputFile: ~Copyable {
 
   /// Creates a file in the directory of `destination`. Only its owner can read it until it is complete.
   init(beside destination: FilePath) throws(ObjectFileError) {
-    let name = destination.lastComponent?.string ?? "object"
-    let number = Self.counter.add(1, ordering: .relaxed).oldValue
-    let path = destination.removingLastComponent().appending(".\(name).staticcall-\(getpid())-\(number)")
-    self.path = path
-    descriptor = try system("create \(path)") {
-      try FileDescriptor.open(
-        path, .readWrite, options: [.create, .exclusiveCreate, .closeOnExec], permissions: .ownerReadWrite)
+    (descriptor, path) = try Self.create(beside: destination)
+  }
+
+  private static func create(beside destination: FilePath) throws(ObjectFileError) -> (FileDescriptor, FilePath) {
+    // A name may take 255 bytes; what is added takes up to 34.
+    let name = String(decoding: (destination.lastComponent?.string ?? "object").utf8.prefix(200), as: UTF8.self)
+    let directory = destination.removingLastComponent()
+    while true {
+      let number = counter.add(1, ordering: .relaxed).oldValue
+      let path = directory.appending(".\(name).staticcall-\(getpid())-\(number)")
+      do {
+        let descriptor = try FileDescriptor.open(
+          path, .readWrite, options: [.create, .exclusiveCreate, .closeOnExec], permissions: .ownerReadWrite)
+        return (descriptor, path)
+      } catch let error as Errno where error == .fileExists {
+        // Left behind by a process of the same number that was killed.
+        continue
+      } catch {
+        throw .system(operation: "create \(path)", error as? Errno ?? .ioError)
+      }
     }
   }
 

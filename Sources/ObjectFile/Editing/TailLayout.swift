@@ -45,7 +45,8 @@ struct TailLayout {
       case .rela: renumberRelocations(of: section, recordSize: Relocation.size, object, renumbering)
       case .rel: renumberRelocations(of: section, recordSize: 16, object, renumbering)
       case .group: headers[section.index.rawValue].info = UInt32(renumbering.newIndex(of: Int(section.info)))
-      case .llvmAddrsig:
+      // A tool that does not keep it up to date unlinks it from the symbol table, and linkers then ignore it.
+      case .llvmAddrsig where Int(section.link) == object.symbolTable?.section.rawValue:
         if let contents = try object.renumberedAddrsig(section.index, renumbering) {
           move(section.index, to: contents, alignment: 1)
         }
@@ -103,7 +104,7 @@ struct TailLayout {
   private mutating func record(
     of symbol: NewSymbol, binding: SymbolBinding, names: SectionIndex, _ object: borrowing ObjectFile
   ) -> [UInt8] {
-    let name = symbol.name.isEmpty ? 0 : addString(symbol.name, to: names)
+    let name = symbol.name.isEmpty ? 0 : appendString(symbol.name, to: names)
     let section = symbol.section?.rawValue ?? 0
     var bytes: [UInt8] = []
     bytes.append(littleEndian: UInt32(name))
@@ -157,6 +158,8 @@ struct TailLayout {
   }
 
   private mutating func replace(_ section: ReplacedSection, _ plan: EditPlan, _ object: borrowing ObjectFile) {
+    headers[section.section.rawValue].type = section.type
+    headers[section.section.rawValue].flags = section.flags
     headers[section.section.rawValue].entrySize = section.entrySize
     headers[section.section.rawValue].alignment = section.alignment
     move(section.section, to: section.contents, alignment: Int(section.alignment))
@@ -206,7 +209,7 @@ struct TailLayout {
     let fileOffset = append(contents, alignment: Int(alignment))
     headers.append(
       Section(
-        index: SectionIndex(headers.count), nameOffset: UInt32(addString(Array(name.utf8), to: sectionNames)),
+        index: SectionIndex(headers.count), nameOffset: UInt32(appendString(Array(name.utf8), to: sectionNames)),
         type: type, flags: flags, address: 0, fileOffset: UInt64(fileOffset), size: UInt64(contents.count),
         link: UInt32(link.rawValue), info: UInt32(info), alignment: alignment, entrySize: entrySize))
   }
@@ -228,16 +231,11 @@ struct TailLayout {
 
   // MARK: String tables and headers
 
-  /// Adds a string to a table and returns its offset in it. Strings that were added before serve again.
-  private mutating func addString(_ string: [UInt8], to table: SectionIndex) -> Int {
-    let oldSize = Int(headers[table.rawValue].size)
-    var added = addedStrings[table, default: []]
-    let new = string + [0]
-    // The name of a relocation section ends in the name of its section: one string holds both.
-    if let known = added.indices.first(where: { added[$0...].starts(with: new) }) { return oldSize + known }
-    added.append(contentsOf: new)
-    addedStrings[table] = added
-    return oldSize + added.count - new.count
+  /// Adds a string to a table and returns its offset in it.
+  private mutating func appendString(_ string: [UInt8], to table: SectionIndex) -> Int {
+    let offset = Int(headers[table.rawValue].size) + addedStrings[table, default: []].count
+    addedStrings[table, default: []] += string + [0]
+    return offset
   }
 
   private mutating func writeStringTables(of object: borrowing ObjectFile) {

@@ -73,6 +73,8 @@ public struct SectionFlags: OptionSet, Sendable {
   public static let linkOrder = SectionFlags(rawValue: 0x80)
   public static let group = SectionFlags(rawValue: 0x200)
   public static let compressed = SectionFlags(rawValue: 0x800)
+  /// `SHF_EXCLUDE`: the linker leaves the section out.
+  public static let exclude = SectionFlags(rawValue: 0x8000_0000)
 }
 
 /// A symbol's binding (`ELF64_ST_BIND`); unknown ones are carried along.

@@ -210,6 +210,9 @@
         guard (symbol.binding == .local) == (index < symbolTable.firstGlobal) else {
           throw .damaged("symbol \(index) is on the wrong side of the border between local and global symbols")
         }
+        guard symbol.type != .section || symbol.value == 0 else {
+          throw .damaged("section symbol \(index) does not stand for the start of its section")
+        }
         if symbol.storedSection == 0xffff, symbolTable.extendedIndexes == nil {
           throw .damaged("symbol \(index) has an extended section index, and there is no table of them")
         }

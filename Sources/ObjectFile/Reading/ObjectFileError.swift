@@ -6,6 +6,8 @@ public enum ObjectFileError: Error, Equatable, Sendable {
   /// A system call failed.
   case system(operation: String, Errno)
   case notARegularFile(String)
+  /// The output's name leads to something that is no file.
+  case unusableOutput(String)
   case notElf
   /// The file ends before something that it says it holds.
   case truncated(String)
@@ -30,6 +32,7 @@ public enum ObjectFileError: Error, Equatable, Sendable {
     switch self {
     case .system(let operation, let errno): "cannot \(operation): \(errno.description)"
     case .notARegularFile(let kind): "is \(kind), not a regular file"
+    case .unusableOutput(let what): "cannot write: \(what), not a regular file"
     case .notElf: "not an ELF file"
     case .truncated(let what): "truncated ELF file: \(what)"
     case .damaged(let what): "damaged ELF file: \(what)"

@@ -20,6 +20,7 @@ public enum Code: String, CaseIterable, Sendable {
   case staleTable = "SC016"
   case overlappingSites = "SC017"
   case selfCheck = "SC018"
+  case sharedAddress = "SC019"
 
   case throughTable = "SC030"
   case throughRegister = "SC031"
@@ -222,6 +223,13 @@ public enum Code: String, CaseIterable, Sendable {
         Two relocations make branches of overlapping bytes. No assembler writes that; a runtime that patches one would destroy the
         other. The object is damaged, or made to deceive.
         """)
+    case .sharedAddress:
+      Text(
+        "two trampolines are at one address",
+        """
+        Two trampolines of different names stand at one address. The assembler refers to local ones by their address, so a call of
+        one looks like a call of the other, and an entry could name the wrong key. Give each trampoline its own code.
+        """, help: "Give each trampoline its own code.")
     case .selfCheck:
       Text(
         "staticcall's own check failed",
@@ -313,7 +321,7 @@ public enum Code: String, CaseIterable, Sendable {
       Text(
         "the table's section is malformed",
         """
-        The section must be loaded data (SHT_PROGBITS, SHF_ALLOC) of whole 8-byte entries. The kernel divides the size by 8 and drops
+        The section must be loaded, writable data (SHT_PROGBITS, SHF_ALLOC, SHF_WRITE) of whole 8-byte entries. The kernel divides the size by 8 and drops
         a rest without a word.
         """)
     case .missingEntry:
@@ -394,10 +402,10 @@ public enum Code: String, CaseIterable, Sendable {
         """)
     case .replaceableSite:
       Text(
-        "an entry refers to its site through a weak symbol",
+        "an entry refers to its site through a symbol that is not local",
         """
-        When another object overrides the weak function, the linker lets the entry point into the other function, at an offset that
-        means nothing there. All common linkers do. `staticcall annotate --rebuild` makes the table anew, through section symbols.
+        When another object overrides the function, if it is weak or interposed, the linker lets the entry point into the other one, at
+        an offset that means nothing there. All common linkers do. `staticcall annotate --rebuild` makes the table anew, through section symbols.
         """)
     case .entryFlags:
       Text(

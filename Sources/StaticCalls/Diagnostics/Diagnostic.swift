@@ -58,6 +58,7 @@ public struct Refusal: Error, Equatable, Sendable {
       switch error {
       case .system(let operation, _): operation.hasPrefix("open") ? .cannotRead : .systemFailure
       case .notARegularFile: .cannotRead
+      case .unusableOutput: .systemFailure
       case .notElf: .notElf
       case .truncated, .damaged: .damaged
       case .unsupportedKind: .unsupportedKind

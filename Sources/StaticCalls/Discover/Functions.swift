@@ -13,7 +13,8 @@ struct Functions {
 
   /// Labels by section, in ascending order.
   private var labels: [SectionIndex: [Label]] = [:]
-  /// Where data begins and ends in AArch64 code, by section: `$d` and `$x` (AAELF64, "Mapping symbols"), in ascending order.
+  /// Where data begins and ends in code, by section, in ascending order: objects with a size and, on AArch64, `$d` and `$x`
+  /// (AAELF64, "Mapping symbols").
   private var mapping: [SectionIndex: [(start: Int, isData: Bool)]] = [:]
 
   private static let codeMark = Array("$x".utf8)
@@ -26,18 +27,22 @@ struct Functions {
     object.withSymbols { symbols, names in
       for index in symbols.indices {
         let symbol = symbols[index]
-        guard symbol.type == .function || symbol.type == .noType, symbol.nameOffset != 0,
+        guard [.function, .noType, .object].contains(symbol.type), symbol.nameOffset != 0,
           case .section(let section) = object.place(of: symbol, at: SymbolIndex(index)), isWanted[section.rawValue],
           symbol.value <= UInt64(object[section].contentSize)
         else { continue }
         let name = Int(symbol.nameOffset)
         let start = Int(symbol.value)
+        let length = Int(clamping: min(symbol.size, UInt64(object[section].contentSize) - symbol.value))
+        if symbol.type == .object, length > 0 {
+          mapping[section, default: []] += [(start, true), (start + length, false)]
+        }
         if names.hasBytes(Self.codeMark, at: name) || names.hasBytes(Self.dataMark, at: name) {
           mapping[section, default: []].append((start, names.hasBytes(Self.dataMark, at: name)))
         } else {
           labels[section, default: []].append(
             Label(
-              start: start, size: Int(clamping: min(symbol.size, UInt64(object[section].contentSize) - symbol.value)),
+              start: start, size: length,
               isFunction: symbol.type == .function, symbol: SymbolIndex(index)))
         }
       }
@@ -66,22 +71,30 @@ struct Functions {
     return (labels[position].symbol, offset - labels[position].start)
   }
 
-  /// A stretch of code around an offset that begins at an instruction: a function, or what lies between two labels.
+  /// A stretch of code around an offset that begins at an instruction: a function, or what lies between two labels or ends of
+  /// functions. Stretches do not share code, whatever sizes the symbols claim.
   func stretch(around offset: Int, in section: SectionIndex, size: Int) -> Range<Int> {
-    guard let labels = labels[section] else { return 0..<size }
-    guard let position = position(before: offset, in: labels) else {
-      return 0..<(labels.first.map { max($0.start, offset + 1) } ?? size)
+    let labels = labels[section] ?? []
+    let behind = labels.partitionPoint { $0.start > offset }
+    guard behind > 0 else { return 0..<(labels.first?.start ?? size) }
+    var start = labels[behind - 1].start
+    var next = behind < labels.count ? labels[behind].start : size
+    if let function = labels[behind - 1].lastFunction {
+      let end = labels[function].start + labels[function].size
+      if offset < end {
+        let nextFunction = labels[behind...].first { $0.isFunction }?.start ?? size
+        (start, next) = (labels[function].start, min(end, nextFunction))
+      } else {
+        start = max(start, end)
+      }
     }
-    let isFunction = labels[position].isFunction && offset < labels[position].start + labels[position].size
-    // To the next function, so that no two stretches share code whatever sizes the symbols claim.
-    let end = labels[(position + 1)...].first { $0.start > offset && (!isFunction || $0.isFunction) }?.start
-    return labels[position].start..<max(offset + 1, end ?? size)
+    return start..<next
   }
 
   /// All stretches of a section from one label, or end of a function, to the next, in ascending order.
   func stretches(of section: SectionIndex, size: Int) -> [Range<Int>] {
     let labels = labels[section] ?? []
-    let ends = labels.filter { $0.isFunction && $0.size > 0 }.map { $0.start + $0.size }
+    let ends = labels.filter { $0.size > 0 }.map { $0.start + $0.size }
     let borders = ([0] + labels.map(\.start) + ends + [size]).sorted()
     return zip(borders, borders.dropFirst()).filter { $0 < $1 }.map { $0..<$1 }
   }

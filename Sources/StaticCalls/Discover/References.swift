@@ -25,7 +25,9 @@ enum SectionRole {
   /// Sections that the kernel discards, or copies over other code, are no place for a site. objtool up to Linux 6.14 leaves out
   /// `.altinstr_replacement` (tools/objtool/check.c, annotate_call_site); the `.discard` sections never reach the image.
   init(_ section: SectionIndex, _ object: borrowing ObjectFile, _ options: Options) {
-    if object.name(of: section, hasPrefix: Array(".discard.".utf8))
+    let flags = object[section].flags
+    if !flags.contains(.alloc) || flags.contains(.exclude)
+      || object.name(of: section, hasPrefix: Array(".discard.".utf8))
       || object.name(of: section, is: Array(".altinstr_aux".utf8))
     {
       self = .ignored

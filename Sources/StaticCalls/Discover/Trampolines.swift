@@ -30,6 +30,8 @@ struct TrampolineIndex {
   private(set) var keys: [[UInt8]: [KeySymbol]] = [:]
   /// Trampolines by section and offset: gas and clang refer to a local one by its section.
   private var positions: [SectionIndex: [UInt64: Int]] = [:]
+  /// Trampolines of different names at one address.
+  private(set) var rivals: [(first: Int, second: Int)] = []
   /// For each symbol what it is for a relocation that names it.
   private var roles: [Role] = []
 
@@ -87,12 +89,21 @@ struct TrampolineIndex {
           Trampoline(
             symbol: SymbolIndex(index), callName: names.bytes(from: name + options.trampolinePrefix.count),
             place: place, value: symbol.value, binding: symbol.binding, file: file))
-        if case .section(let section) = place { positions[section, default: [:]][symbol.value] = trampolines.count - 1 }
+        if case .section(let section) = place { addPosition(section, symbol.value) }
       } else if names.hasBytes(options.keyPrefix, at: name) {
         keys[names.bytes(from: name + options.keyPrefix.count), default: []].append(
           KeySymbol(symbol: SymbolIndex(index), binding: symbol.binding, file: file))
       }
     }
+  }
+
+  /// Notes where the last trampoline is. Two of different names at one address cannot be told apart by the address.
+  private mutating func addPosition(_ section: SectionIndex, _ value: UInt64) {
+    let number = trampolines.count - 1
+    if let other = positions[section]?[value], trampolines[other].callName != trampolines[number].callName {
+      rivals.append((other, number))
+    }
+    positions[section, default: [:]][value] = number
   }
 
   private mutating func assignRoles(_ symbols: Span<Symbol>, _ object: borrowing ObjectFile) {

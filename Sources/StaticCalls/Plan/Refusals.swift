@@ -7,7 +7,7 @@ extension TablePlan {
   /// Throws ``Refusal`` where the table cannot be made as it must be. Never a half-filled table.
   func refuseImpossible(_ survey: Survey, _ object: borrowing ObjectFile, _ options: Options) throws(Refusal) {
     var problems = overlaps() + sitesInDiscardableGroups(object) + foreignTables(survey, object)
-    problems += keyProblems(survey, object, options)
+    problems += sharedAddresses(survey) + keyProblems(survey, object, options)
     if problems.isEmpty, !options.rebuildsTable { problems = survey.table.faults + staleEntries() }
     guard problems.isEmpty else { throw Refusal(Places.diagnostics(problems, in: object)) }
   }
@@ -27,6 +27,11 @@ extension TablePlan {
   /// The first site in each section that the linker may discard.
   private func sitesInDiscardableGroups(_ object: borrowing ObjectFile) -> [Finding] {
     var members = Set(object.groups.filter(\.isComdat).flatMap(\.members))
+    // What compilers did before there were groups.
+    let linkOnce = Array(".gnu.linkonce.".utf8)
+    for section in Set(entries.map(\.site.section)) where object.name(of: section, hasPrefix: linkOnce) {
+      members.insert(section)
+    }
     return entries.compactMap { entry in
       guard members.remove(entry.site.section) != nil else { return nil }
       return Finding(
@@ -37,14 +42,47 @@ extension TablePlan {
 
   private func foreignTables(_ survey: Survey, _ object: borrowing ObjectFile) -> [Finding] {
     var findings: [Finding] = []
+    if !survey.table.sections.isEmpty, !isUpToDate, let symbol = symbolInside(survey.table.sections, object) {
+      findings.append(
+        Finding(
+          .foreignTable, .error, section: nil,
+          "the existing table would be replaced, and it defines the symbol \(object.name(of: symbol))"))
+    }
     for table in survey.table.sections {
       let isOrdinary = object[table].flags.isDisjoint(with: [.group, .linkOrder])
-      if !isOrdinary || object.relocationSections(of: table).count > 1 {
+      let hasOtherRelocations = object.sections.contains {
+        [.rel, .crel].contains($0.type) && Int($0.info) == table.rawValue
+      }
+      if !isOrdinary || hasOtherRelocations || object.relocationSections(of: table).count > 1 {
         findings.append(
           Finding(.foreignTable, .error, section: table, "the existing table is of a kind that is not handled"))
       }
     }
     return findings
+  }
+
+  /// A symbol that somebody defined in one of the tables: what is there is more than a table.
+  private func symbolInside(_ tables: [SectionIndex], _ object: borrowing ObjectFile) -> SymbolIndex? {
+    object.withSymbols { symbols, _ in
+      symbols.indices.map { SymbolIndex($0) }.first { index in
+        let symbol = symbols[index.rawValue]
+        guard symbol.type != .section, symbol.nameOffset != 0,
+          case .section(let section) = object.place(of: symbol, at: index)
+        else { return false }
+        return tables.contains(section)
+      }
+    }
+  }
+
+  /// A call by address cannot tell two trampolines at one address apart.
+  private func sharedAddresses(_ survey: Survey) -> [Finding] {
+    survey.index.rivals.map { first, second in
+      let (first, second) = (survey.index.trampolines[first], survey.index.trampolines[second])
+      let section: SectionIndex? = if case .section(let section) = first.place { section } else { nil }
+      return Finding(
+        .sharedAddress, .error, section: section, offset: SectionOffset(Int(clamping: first.value)),
+        "the trampolines of \(first.displayName) and \(second.displayName) are at one address")
+    }
   }
 
   /// The first call of each static call whose key is not there, not known for certain, or not fit to hold flags.

@@ -53,7 +53,8 @@ extension EditPlan {
       let tables = object.relocationSections(of: section)
       replacedSections.append(
         ReplacedSection(
-          section: section, relocationSection: tables.first, alignment: max(4, object[section].alignment),
+          section: section, relocationSection: tables.first, type: .progbits,
+          flags: object[section].flags.union([.write, .alloc]), alignment: object[section].alignment >= 8 ? 8 : 4,
           entrySize: UInt64(ExistingTable.entrySize), contents: isFirst ? contents : [],
           relocations: isFirst ? relocations : []))
     }

@@ -51,7 +51,9 @@ struct TablePlan {
     guard let position = entry.site, let planned = expected[position] else {
       return "no direct branch to a trampoline is there"
     }
-    if entry.isReplaceable { return "it names its site through a weak symbol, which may become another object's" }
+    if entry.isReplaceable {
+      return "it names its site through a symbol that is not local, which may become another object's"
+    }
     guard entry.flags == planned.site.kind?.flags else {
       return "its flags are \(entry.flags), and the branch is a \(planned.site.kind?.rawValue ?? "use")"
     }

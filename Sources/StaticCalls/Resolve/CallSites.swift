@@ -94,15 +94,17 @@ struct CallSiteResolver: ~Copyable {
   ) throws(ObjectFileError) {
     let section = reference.section
     if certainty != .certain {
-      let around = try code.instruction(around: reference.relocation.offset.rawValue, in: section, object)
-      if let around, around.hasOperandSizePrefix {
+      guard let around = try code.instruction(around: reference.relocation.offset.rawValue, in: section, object) else {
+        return try resolveUse(reference, object)
+      }
+      if around.hasOperandSizePrefix {
         guard let trampoline = directTarget(reference, branchEnd: bytes.upperBound) else { return }
         add(
           section, around.offset, around.length, kind, .e, trampoline, .left(.operandSizePrefix),
           through: "66-prefixed branch")
         return
       }
-      if certainty == .needsInstructionStart, around?.end != bytes.upperBound || around?.flow.isDirectBranch != true {
+      if certainty == .needsInstructionStart, around.end != bytes.upperBound || !around.flow.isDirectBranch {
         return try resolveUse(reference, object)
       }
     }
@@ -276,12 +278,15 @@ struct CallSiteResolver: ~Copyable {
 }
 
 extension ControlFlow {
-  var isDirectBranch: Bool {
+  /// The section offset that a direct branch leads to.
+  var directTarget: Int? {
     switch self {
-    case .call(.direct), .jump(.direct), .conditionalJump(.direct): true
-    default: false
+    case .call(.direct(let target)), .jump(.direct(let target)), .conditionalJump(.direct(let target)): target
+    default: nil
     }
   }
+
+  var isDirectBranch: Bool { directTarget != nil }
 
   var kind: CallKind? {
     switch self {

@@ -55,7 +55,8 @@ struct CodeReader: ~Copyable {
     if labels.isData(offset, in: section) { return nil }
     if let last, last.section == section, last.range.contains(offset) { return last }
     let range = labels.stretch(around: offset, in: section, size: object[section].contentSize)
-    let stretch = decode(range, of: section, labels, object)
+    var stretch = decode(range, of: section, labels, object)
+    if !isInStep(stretch.instructions) { stretch.instructions = [] }
     last = stretch
     return stretch
   }
@@ -91,15 +92,16 @@ struct CodeReader: ~Copyable {
       let padding = object.withContents(of: section) { $0.endOfNonzero(in: range) }
       let instructions = decode(range.lowerBound..<padding, of: section, labels, object).instructions
       let end = instructions.last?.end ?? range.lowerBound
-      guard architecture.resume(after: range.lowerBound) != nil || (padding...range.upperBound).contains(end) else {
+      if labels.isData(range.lowerBound, in: section) { continue }
+      guard isInStep(instructions),
+        architecture.resume(after: range.lowerBound) != nil || (padding...range.upperBound).contains(end)
+      else {
         undecoded.append(min(end, range.upperBound))
         continue
       }
       for instruction in instructions where try relocatedSymbol(in: instruction, section, object) == nil {
-        switch instruction.flow {
-        case .call(.direct(let target)), .jump(.direct(let target)), .conditionalJump(.direct(let target)):
+        if let target = instruction.flow.directTarget {
           found.append(UnrelocatedBranch(instruction: instruction, target: target))
-        default: break
         }
       }
     }
@@ -125,6 +127,20 @@ struct CodeReader: ~Copyable {
       }
       return DecodedStretch(section: section, range: range, instructions: instructions)
     }
+  }
+
+  /// Whether decoding began and stayed at instructions: out of step, branches lead into the middle of what was decoded. A
+  /// branch over a prefix (`lock`) is good practice and counts as in step.
+  private func isInStep(_ instructions: [Instruction]) -> Bool {
+    guard let first = instructions.first, let last = instructions.last else { return true }
+    for instruction in instructions {
+      guard let target = instruction.flow.directTarget, target > first.offset, target < last.end else { continue }
+      let position = instructions.partitionPoint { $0.offset > target } - 1
+      guard position >= 0 else { continue }
+      let distance = target - instructions[position].offset
+      if distance > 1, target < instructions[position].end { return false }
+    }
+    return true
   }
 
   /// The labels of the sections that may be asked for.

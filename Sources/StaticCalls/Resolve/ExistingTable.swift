@@ -61,6 +61,8 @@ struct ExistingTable {
       fault("the table takes \(section.size) bytes, which is no whole number of \(Self.entrySize)-byte entries")
     }
     if !section.flags.contains(.alloc) { fault("the table's section is not loaded (no SHF_ALLOC)") }
+    // The kernel sorts the table where it is (kernel/static_call_inline.c, static_call_sort_entries).
+    if !section.flags.contains(.write) { fault("the table's section is not writable (no SHF_WRITE)") }
     // `ld -r` drops the entry size.
     if section.entrySize != 0, section.entrySize != UInt64(Self.entrySize) {
       fault("the table's section says that an entry takes \(section.entrySize) bytes, not \(Self.entrySize)")
@@ -81,7 +83,7 @@ struct TableEntry {
   var number: Int
   /// Where the entry says that a call site is.
   var site: SitePosition?
-  /// Whether the site is named through a weak symbol: after linking that may be another object's.
+  /// Whether the site is named through a symbol that is not local: after linking that may be another object's.
   var isReplaceable = false
   /// The symbol that the key slot names.
   var key: SymbolIndex?
@@ -107,13 +109,13 @@ struct TableEntry {
     self.key = keyRelocation.symbol
     flags = keyRelocation.addend
     let symbol = object.symbol(siteRelocation.symbol)
-    isReplaceable = symbol.binding == .weak
+    isReplaceable = symbol.binding != .local
     guard case .section(let section) = object.place(of: symbol, at: siteRelocation.symbol) else {
       fault = "its address refers to a symbol that is not defined in this object"
       return
     }
     let offset = Int64(bitPattern: symbol.value) &+ siteRelocation.addend
-    guard offset >= 0, UInt64(offset) < object[section].size else {
+    guard offset >= 0, offset < Int64(object[section].contentSize) else {
       fault = "its address lies outside section \(object.name(of: section))"
       return
     }

@@ -34,7 +34,8 @@ struct TableVerification {
       occupied[position] = entry
       if entry.isReplaceable {
         report(
-          .replaceableSite, entry, "names its site through a weak symbol, which may become another object's",
+          .replaceableSite, entry,
+          "names its site through a symbol that is not local, which may become another object's",
           at: position)
       }
       guard let site = sites[position] else {
@@ -84,7 +85,8 @@ struct TableVerification {
       case .trampoline, .missing: trampoline.symbol
       case .ambiguous: nil
       }
-    guard expected == nil || key == expected else {
+    let isRight = expected.map { key == $0 } ?? survey.index.isKey(key, of: site.trampoline)
+    guard isRight else {
       report(
         .keyMismatch, entry, "names \(object.name(of: key)), and the branch calls \(trampoline.displayName)",
         at: site.position)
