@@ -33,7 +33,7 @@ struct Damage: Sendable, CustomTestStringConvertible {
 
 /// The cases of ``ObjectFileError`` without what they carry.
 enum ErrorKind {
-  case system, notARegularFile, notElf, truncated, damaged, unsupportedKind, noMachineCode, archive
+  case system, notARegularFile, unusableOutput, notElf, truncated, damaged, unsupportedKind, noMachineCode, archive
   case unsupportedConstruct, signedModule, changedMeanwhile, cannotRenumber
 }
 
@@ -42,6 +42,7 @@ extension ObjectFileError {
     switch self {
     case .system: .system
     case .notARegularFile: .notARegularFile
+    case .unusableOutput: .unusableOutput
     case .notElf: .notElf
     case .truncated: .truncated
     case .damaged: .damaged

@@ -86,13 +86,14 @@ struct EditTests {
     var plan = EditPlan()
     plan.replacedSections = [
       ReplacedSection(
-        section: SectionIndex(data), relocationSection: SectionIndex(relocations), alignment: 16, entrySize: 16,
-        contents: Array(0..<32), relocations: planned)
+        section: SectionIndex(data), relocationSection: SectionIndex(relocations), type: .progbits, flags: .alloc,
+        alignment: 16, entrySize: 16, contents: Array(0..<32), relocations: planned)
     ]
     let edited = try EditedFile(plan, of: path, target)
     try await edited.expectAccepted()
     #expect(edited.after.sectionCount == elf.sectionCount)
     #expect(Array(edited.after.contents(ofSection: data)) == Array(0..<32))
+    #expect(edited.after[section: data, .flags] == 2)
     #expect(edited.after[section: data, .alignment] == 16)
     #expect(edited.after[section: data, .offset] % 16 == 0)
     #expect(try edited.newRelocations(in: ".rela.data") == ["0 h 0", "16 g 0"])
@@ -110,8 +111,8 @@ struct EditTests {
     var plan = EditPlan()
     plan.replacedSections = [
       ReplacedSection(
-        section: SectionIndex(try elf.section(".plain")), relocationSection: nil, alignment: 8, entrySize: 0,
-        contents: [UInt8](repeating: 0, count: 8),
+        section: SectionIndex(try elf.section(".plain")), relocationSection: nil, type: .progbits,
+        flags: [.write, .alloc], alignment: 8, entrySize: 0, contents: [UInt8](repeating: 0, count: 8),
         relocations: [
           PlannedRelocation(offset: SectionOffset(0), type: absolute(target), symbol: try elf.reference("f"), addend: 4)
         ])

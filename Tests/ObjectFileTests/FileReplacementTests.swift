@@ -130,7 +130,7 @@ import Testing
   }
 
   @Test(arguments: [
-    ("missing/out.o", ErrorKind.system), ("directory", .notARegularFile), ("pipe", .notARegularFile),
+    ("missing/out.o", ErrorKind.system), ("directory", .unusableOutput), ("pipe", .unusableOutput),
     ("test.o/out.o", .system), ("loop", .system),
   ])
   func aFailureLeavesNothingBehind(_ output: String, _ kind: ErrorKind) async throws {

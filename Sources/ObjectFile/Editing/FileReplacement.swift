@@ -46,12 +46,8 @@ private struct Destination {
       guard error == .noSuchFileOrDirectory else { throw .system(operation: "examine \(path)", error) }
       status = nil
     }
-    guard let status else {
-      self.path = path
-      return
-    }
-    guard status.type == .regular else { throw .unusableOutput("\(path) is \(describe(status.type))") }
-    self.path = try resolveLinks(path)
+    if let status, status.type != .regular { throw .unusableOutput("\(path) is \(describe(status.type))") }
+    self.path = try status == nil ? followLink(path) : resolveLinks(path)
   }
 
   /// Whether the name leads to the file that `input` was opened from.
@@ -59,6 +55,16 @@ private struct Destination {
     guard let status else { return false }
     return status.inode == input.status.inode && status.deviceID == input.status.deviceID
   }
+}
+
+/// Where a symbolic link to nothing leads; `path` itself where it is none.
+private func followLink(_ path: FilePath) throws(ObjectFileError) -> FilePath {
+  var target = [CChar](repeating: 0, count: Int(PATH_MAX))
+  // SAFETY: readlink writes at most as many bytes as it is told the buffer has.
+  let length = unsafe readlink(path.string, &target, target.count)
+  guard length > 0 else { return path }
+  return path.removingLastComponent().pushing(
+    FilePath(String(decoding: target[..<length].map { UInt8(bitPattern: $0) }, as: UTF8.self)))
 }
 
 private func resolveLinks(_ path: FilePath) throws(ObjectFileError) -> FilePath {

@@ -402,10 +402,10 @@ public enum Code: String, CaseIterable, Sendable {
         """)
     case .replaceableSite:
       Text(
-        "an entry refers to its site through a symbol that is not local",
+        "an entry refers to its site through a weak symbol",
         """
-        When another object overrides the function, if it is weak or interposed, the linker lets the entry point into the other one, at
-        an offset that means nothing there. All common linkers do. `staticcall annotate --rebuild` makes the table anew, through section symbols.
+        When another object overrides the weak function, the linker lets the entry point into the other function, at an offset that
+        means nothing there. All common linkers do. `staticcall annotate --rebuild` makes the table anew, through section symbols.
         """)
     case .entryFlags:
       Text(

@@ -63,10 +63,11 @@ extension TablePlan {
 
   /// A symbol that somebody defined in one of the tables: what is there is more than a table.
   private func symbolInside(_ tables: [SectionIndex], _ object: borrowing ObjectFile) -> SymbolIndex? {
-    object.withSymbols { symbols, _ in
+    object.withSymbols { symbols, names in
       symbols.indices.map { SymbolIndex($0) }.first { index in
         let symbol = symbols[index.rawValue]
-        guard symbol.type != .section, symbol.nameOffset != 0,
+        // AArch64's assemblers mark every piece of data with `$d`.
+        guard symbol.type != .section, symbol.nameOffset != 0, names[Int(symbol.nameOffset)] != UInt8(ascii: "$"),
           case .section(let section) = object.place(of: symbol, at: index)
         else { return false }
         return tables.contains(section)

@@ -52,7 +52,7 @@ struct TablePlan {
       return "no direct branch to a trampoline is there"
     }
     if entry.isReplaceable {
-      return "it names its site through a symbol that is not local, which may become another object's"
+      return "it names its site through a weak symbol, which may become another object's"
     }
     guard entry.flags == planned.site.kind?.flags else {
       return "its flags are \(entry.flags), and the branch is a \(planned.site.kind?.rawValue ?? "use")"

@@ -83,7 +83,7 @@ struct TableEntry {
   var number: Int
   /// Where the entry says that a call site is.
   var site: SitePosition?
-  /// Whether the site is named through a symbol that is not local: after linking that may be another object's.
+  /// Whether the site is named through a weak symbol: after linking that may be another object's.
   var isReplaceable = false
   /// The symbol that the key slot names.
   var key: SymbolIndex?
@@ -109,7 +109,7 @@ struct TableEntry {
     self.key = keyRelocation.symbol
     flags = keyRelocation.addend
     let symbol = object.symbol(siteRelocation.symbol)
-    isReplaceable = symbol.binding != .local
+    isReplaceable = symbol.binding == .weak
     guard case .section(let section) = object.place(of: symbol, at: siteRelocation.symbol) else {
       fault = "its address refers to a symbol that is not defined in this object"
       return

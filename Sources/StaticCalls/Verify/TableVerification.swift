@@ -35,7 +35,7 @@ struct TableVerification {
       if entry.isReplaceable {
         report(
           .replaceableSite, entry,
-          "names its site through a symbol that is not local, which may become another object's",
+          "names its site through a weak symbol, which may become another object's",
           at: position)
       }
       guard let site = sites[position] else {
