@@ -6,7 +6,8 @@ extension Annotation {
     let sites = "\(count(entries, "call site")) of \(count(keys, "key"))"
     let behind = left.isEmpty ? "" : "; \(count(left.count, "warning"))"
     switch change {
-    case .noStaticCalls: return "\(path): no static calls\(behind)\n"
+    case .noStaticCalls:
+      return left.isEmpty ? "\(path): no static calls\n" : "\(path): no call site for a table\(behind)\n"
     case .upToDate: return "\(path): up to date (\(sites))\(behind)\n"
     case .heldBack: return "\(path): nothing written, because calls stay behind (--strict)\n"
     case .written: return "\(path): \(sites); \(changes) written\(behind)\n"
@@ -17,7 +18,7 @@ extension Annotation {
   }
 
   private var changes: String {
-    let new = added == entries ? "" : ", \(count(added, "of them new", plural: "of them new"))"
+    let new = added == entries || added == 0 ? "" : ", \(count(added, "of them new", plural: "of them new"))"
     let gone = removed == 0 ? "" : ", \(count(removed, "old one")) removed"
     return "table of \(count(entries, "entry", plural: "entries"))\(new)\(gone)"
   }

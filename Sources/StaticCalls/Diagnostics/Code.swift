@@ -323,7 +323,7 @@ public enum Code: String, CaseIterable, Sendable {
         """
         The section must be loaded, writable data (SHT_PROGBITS, SHF_ALLOC, SHF_WRITE) of whole 8-byte entries. The kernel divides the size by 8 and drops
         a rest without a word.
-        """)
+        """, help: "`staticcall annotate --rebuild` makes the table anew.")
     case .missingEntry:
       Text(
         "a call has no table entry",
