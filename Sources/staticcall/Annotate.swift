@@ -81,10 +81,12 @@ struct Annotate: ParsableCommand {
   }
 
   private func report(_ annotation: Annotation, _ path: String, _ console: inout Console) {
-    if !quiet {
+    let isHeldBack = annotation.change == .heldBack
+    // Never a failure without a word.
+    if !quiet || isHeldBack {
       for warning in annotation.left { console.complain(warning, about: path) }
     }
     if verbose || dryRun { console.report(annotation.text(for: path)) }
-    if strict, !annotation.left.isEmpty { console.note(.findings) }
+    if isHeldBack { console.note(.findings) }
   }
 }

@@ -24,7 +24,7 @@ struct Verify: ParsableCommand {
   func run() throws {
     let options = naming.options
     var console = Console()
-    var (objects, entries, errors, warnings, faulty) = (0, 0, 0, 0, 0)
+    var (objects, unchecked, entries, errors, warnings, faulty) = (0, 0, 0, 0, 0, 0)
     for (path, result) in arguments.forEach({ path throws(Refusal) in try Pipeline.verify(path, options) }) {
       switch result {
       case .success(let verification):
@@ -35,15 +35,18 @@ struct Verify: ParsableCommand {
         errors += found
         warnings += verification.diagnostics.count - found
         faulty += verification.diagnostics.isEmpty ? 0 : 1
-      case .failure(let refusal): console.complain(refusal, about: path)
+      case .failure(let refusal):
+        unchecked += 1
+        console.complain(refusal, about: path)
       }
     }
     if errors > 0 || strict && warnings > 0 { console.note(.findings) }
     if errors + warnings > 0 || verbose {
-      let found =
-        errors + warnings == 0
-        ? "all is well"
-        : "\(count(errors, "error")) and \(count(warnings, "warning")) in \(count(faulty, "object"))"
+      var found =
+        errors + warnings > 0
+        ? "\(count(errors, "error")) and \(count(warnings, "warning")) in \(count(faulty, "object"))"
+        : unchecked == 0 ? "all is well" : "nothing found"
+      if unchecked > 0 { found += "; \(count(unchecked, "object")) could not be checked" }
       console.report(
         "\(count(objects, "object")), \(count(entries, "table entry", plural: "table entries")): \(found)\n")
     }

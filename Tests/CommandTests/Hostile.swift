@@ -8,63 +8,63 @@ enum SmallObject {
     let indirect =
       target == .x86_64
       ? """
-        call *__SCT__one@GOTPCREL(%rip)
-        mov __SCT__two@GOTPCREL(%rip), %rbx
-        call *%rbx
-        """
+      call *__SCT__one@GOTPCREL(%rip)
+      mov __SCT__two@GOTPCREL(%rip), %rbx
+      call *%rbx
+      """
       : """
-        adrp x8, :got:__SCT__one
-        ldr x8, [x8, :got_lo12:__SCT__one]
-        blr x8
-        """
+      adrp x8, :got:__SCT__one
+      ldr x8, [x8, :got_lo12:__SCT__one]
+      blr x8
+      """
     return """
-        .text
-        .globl caller
-        .type caller, %function
-        caller:
-        CALL __SCT__one
-        CALL __SCT__here
-        \(indirect)
-        JUMP __SCT__two
-        .size caller, . - caller
+      .text
+      .globl caller
+      .type caller, %function
+      caller:
+      CALL __SCT__one
+      CALL __SCT__here
+      \(indirect)
+      JUMP __SCT__two
+      .size caller, . - caller
 
-        .section .text.other,"ax"
-        .globl other
-        .type other, %function
-        other:
-        CALL __SCT__local
-        JUMP __SCT__one
-        .size other, . - other
+      .section .text.other,"ax"
+      .globl other
+      .type other, %function
+      other:
+      CALL __SCT__local
+      JUMP __SCT__one
+      .size other, . - other
 
-        .section .static_call.text,"ax"
-        .p2align 3
-        .globl __SCT__here
-        .type __SCT__here, %function
-        __SCT__here:
-        JUMP target
-        .p2align 3
-        .type __SCT__local, %function
-        __SCT__local:
-        JUMP other
+      .section .static_call.text,"ax"
+      .p2align 3
+      .globl __SCT__here
+      .type __SCT__here, %function
+      __SCT__here:
+      JUMP target
+      .p2align 3
+      .type __SCT__local, %function
+      __SCT__local:
+      JUMP other
 
-        .section .text.shared,"axG",%progbits,shared,comdat
-        .weak shared
-        .type shared, %function
-        shared:
-        CALL other
+      .section .text.shared,"axG",%progbits,shared,comdat
+      .weak shared
+      .type shared, %function
+      shared:
+      CALL other
 
-        .data
-        .p2align 3
-        .quad __SCT__two
-        .quad __SCK__one
-        .quad __SCK__two
-        .globl __SCK__here
-        __SCK__here:
-        .quad target
-        __SCK__local:
-        .quad other
-        .section .note.GNU-stack,"",%progbits
-        """
+      .data
+      .p2align 3
+      .quad __SCT__two
+      .quad __SCK__one
+      .quad __SCK__two
+      .globl __SCK__here
+      __SCK__here:
+      .quad target
+      __SCK__local:
+      .quad other
+      .section .note.GNU-stack,"",%progbits
+      """
   }
 
   /// The bytes of the object, as it comes from the assembler or with its table.

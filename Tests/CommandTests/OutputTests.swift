@@ -107,9 +107,15 @@ import Testing
   }
 
   @Test(arguments: [
-    BadOutput(description: "/dev/null", message: "a.o: error: cannot write: /dev/null is a device, not a regular file [SC010]\n"),
-    BadOutput(description: "/dev/full", message: "a.o: error: cannot write: /dev/full is a device, not a regular file [SC010]\n"),
-    BadOutput(description: "directory", message: "a.o: error: cannot write: directory is a directory, not a regular file [SC010]\n"),
+    BadOutput(
+      description: "/dev/null", message: "a.o: error: cannot write: /dev/null is a device, not a regular file [SC010]\n"
+    ),
+    BadOutput(
+      description: "/dev/full", message: "a.o: error: cannot write: /dev/full is a device, not a regular file [SC010]\n"
+    ),
+    BadOutput(
+      description: "directory",
+      message: "a.o: error: cannot write: directory is a directory, not a regular file [SC010]\n"),
     BadOutput(description: "pipe", message: "a.o: error: cannot write: pipe is a pipe, not a regular file [SC010]\n"),
   ])
   func onlyARegularFileIsReplaced(_ output: BadOutput) async throws {

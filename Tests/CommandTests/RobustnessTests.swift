@@ -118,7 +118,8 @@ private func changes(in object: ElfBytes, seed: UInt64) -> [(offset: Int, byte: 
   }
   return (0..<Int.random(in: 1...8, using: &generator)).map { _ in
     let range =
-      Bool.random(using: &generator) ? 0..<object.bytes.count : places[Int.random(in: places.indices, using: &generator)]
+      Bool.random(using: &generator)
+      ? 0..<object.bytes.count : places[Int.random(in: places.indices, using: &generator)]
     let special: [UInt8] = [0, 1, 0x7f, 0x80, 0xff]
     let byte =
       Bool.random(using: &generator)

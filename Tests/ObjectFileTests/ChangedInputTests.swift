@@ -66,7 +66,8 @@ import Testing
     let input = try InputFile(FilePath(path))
     let object = try ObjectFile(reading: input)
     let edited = try EditedObject(try addition(), of: object, from: input)
-    try await require("sh", ["-c", "cat test.o > /dev/null; touch -a test.o; ln test.o other; rm other"], in: scratch.path)
+    try await require(
+      "sh", ["-c", "cat test.o > /dev/null; touch -a test.o; ln test.o other; rm other"], in: scratch.path)
     try edited.write(to: FilePath(path), from: input)
     #expect(readError(at: path) == nil)
     #expect(scratch.contents == ["test.o"])

@@ -40,13 +40,16 @@ import Testing
   @Test(
     .enabled("python3 is not installed, or the file system takes no extended attributes") {
       let scratch = try Scratch()
-      return try await run("python3", ["-c", "import os; os.setxattr('.', 'user.a', b'')"], in: scratch.path).status == 0
+      return try await run("python3", ["-c", "import os; os.setxattr('.', 'user.a', b'')"], in: scratch.path).status
+        == 0
     })
   func extendedAttributesAreKept() async throws {
     let scratch = try Scratch()
     let path = try await object(in: scratch)
-    let set = "import os, sys; os.setxattr(sys.argv[1], 'user.origin', b'a\\0b'); os.setxattr(sys.argv[1], 'user.empty', b'')"
-    let get = "import os, sys; print({name: os.getxattr(sys.argv[1], name) for name in sorted(os.listxattr(sys.argv[1]))})"
+    let set =
+      "import os, sys; os.setxattr(sys.argv[1], 'user.origin', b'a\\0b'); os.setxattr(sys.argv[1], 'user.empty', b'')"
+    let get =
+      "import os, sys; print({name: os.getxattr(sys.argv[1], name) for name in sorted(os.listxattr(sys.argv[1]))})"
     try await require("python3", ["-c", set, path])
     for output in [path, scratch.file("new.o")] {
       try carryOut(try addition(), on: path, to: output)
@@ -81,7 +84,9 @@ import Testing
     #expect(try await require("readlink", [scratch.file("links/first.o")]) == "../store/test.o\n")
     #expect(try await status(path, "%F") == "regular file")
     #expect(try bytes(of: path).count > before.count)
-    #expect(try await require("ls", ["-A", "store", "links"], in: scratch.path) == "links:\nfirst.o\nsecond.o\n\nstore:\ntest.o\n")
+    #expect(
+      try await require("ls", ["-A", "store", "links"], in: scratch.path)
+        == "links:\nfirst.o\nsecond.o\n\nstore:\ntest.o\n")
   }
 
   @Test func anotherFileIsReplacedAndTheInputStays() async throws {

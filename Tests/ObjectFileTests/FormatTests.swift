@@ -80,7 +80,9 @@ import Testing
   }
 
   /// Objects that tools make and that are rare enough to be forgotten.
-  @Test(arguments: Target.allCases, ["", ".text\n", ".bss\n.zero 8\n", ".globl f\nf:\n", ".long 0\n.section .a,\"\",%note\n"])
+  @Test(
+    arguments: Target.allCases,
+    ["", ".text\n", ".bss\n.zero 8\n", ".globl f\nf:\n", ".long 0\n.section .a,\"\",%note\n"])
   func smallObjectsAreAccepted(_ target: Target, _ source: String) async throws {
     let scratch = try Scratch()
     #expect(readError(at: try await scratch.assemble(source, for: target)) == nil)

@@ -5,7 +5,8 @@ import Testing
 @testable import ObjectFile
 
 /// From section 0xff00 on the numbers do not fit the fields that hold them, and stand elsewhere.
-@Suite(.enabled(if: Target.haveAllTools, "the GNU tools for both machines and ld.lld are not all installed"), .serialized)
+@Suite(
+  .enabled(if: Target.haveAllTools, "the GNU tools for both machines and ld.lld are not all installed"), .serialized)
 struct ManySectionsTests {
   /// 0xff00 headers are the first number that takes extended numbering.
   @Test(arguments: [
@@ -129,7 +130,8 @@ extension EditedFile {
     let (old, new) = (Int(before[.sectionTable]), Int(after[.sectionTable]))
     let differing = (1..<before.sectionCount).filter { index in
       !changing.contains(index)
-        && before.bytes[old + 64 * index..<old + 64 * index + 64] != after.bytes[new + 64 * index..<new + 64 * index + 64]
+        && before.bytes[old + 64 * index..<old + 64 * index + 64]
+          != after.bytes[new + 64 * index..<new + 64 * index + 64]
     }
     #expect(differing == [])
   }

@@ -50,7 +50,9 @@ import Testing
   ]
 
   static let numbers = [
-    Damage("an alignment of 3", .damaged, "not a power of two") { $0[section: try $0.section(".data"), .alignment] = 3 },
+    Damage("an alignment of 3", .damaged, "not a power of two") {
+      $0[section: try $0.section(".data"), .alignment] = 3
+    },
     Damage("an alignment of 2^64 - 1", .damaged, "not a power of two") {
       $0[section: try $0.section(".data"), .alignment] = .max
     },
@@ -88,7 +90,9 @@ import Testing
   static let groups = [
     Damage("a group of no size", .damaged, "section group") { $0[section: try $0.section(".group"), .length] = 0 },
     Damage("a group of half a flag", .damaged, "section group") { $0[section: try $0.section(".group"), .length] = 2 },
-    Damage("a group of half a member", .damaged, "section group") { $0[section: try $0.section(".group"), .length] = 10 },
+    Damage("a group of half a member", .damaged, "section group") {
+      $0[section: try $0.section(".group"), .length] = 10
+    },
     Damage("a group with another symbol table", .damaged, "section group") {
       $0[section: try $0.section(".group"), .link] = 0
     },

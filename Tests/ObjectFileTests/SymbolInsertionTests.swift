@@ -23,7 +23,9 @@ struct SymbolInsertionTests {
       plan.addedSections = [
         addedSection(
           ".added", target,
-          try names.map { (try elf.reference($0), 0) } + [(.newLocal(0), 1), (.newLocal(count - 1), 2), (.newGlobal(0), 3)])
+          try names.map { (try elf.reference($0), 0) } + [
+            (.newLocal(0), 1), (.newLocal(count - 1), 2), (.newGlobal(0), 3),
+          ])
       ]
       let edited = try EditedFile(plan, of: path, target)
       try await edited.expectSound(newSymbols: count + 1)
@@ -94,7 +96,9 @@ struct SymbolInsertionTests {
   func aSignificantAddressMovesFromOneByteToTwo(_ target: Target) async throws {
     let scratch = try Scratch()
     let names = (0..<200).map { "global\($0)" }
-    let source = names.map { ".globl \($0)\n\($0): .quad 0\n" }.joined() + ".addrsig\n.addrsig_sym global0\n.addrsig_sym global199\n"
+    let source =
+      names.map { ".globl \($0)\n\($0): .quad 0\n" }.joined()
+      + ".addrsig\n.addrsig_sym global0\n.addrsig_sym global199\n"
     let path = try await scratch.assemble(source, for: target)
     let elf = try ElfBytes(file: path)
     let first = Int(elf[section: elf.symbolTable, .info])

@@ -24,7 +24,8 @@ func replaceFile(
     try output.copyContents(of: input)
     try edit(output)
     try output.copyAttributes(of: input)
-    if destination.isFile(of: input) { try input.checkUnchanged(at: destination.path) }
+    try input.checkUnchanged()
+    if path == input.path || destination.isFile(of: input) { try input.checkIsNamed(destination.path) }
     try output.takeName(destination.path, replacing: destination.status != nil)
   } catch {
     output.remove()

@@ -3,11 +3,14 @@ public import SystemPackage
 
 /// An object's file, opened for reading, with what is needed later to notice that it changed meanwhile.
 public struct InputFile: ~Copyable {
+  /// The name it was opened under.
+  let path: FilePath
   let descriptor: FileDescriptor
   let status: Stat
 
   /// Opens a regular file. Symbolic links are followed; devices, pipes and directories are refused without reading them.
   public init(_ path: FilePath) throws(ObjectFileError) {
+    self.path = path
     (descriptor, status) = try Self.open(path)
   }
 
@@ -31,13 +34,19 @@ public struct InputFile: ~Copyable {
   /// Size in bytes when the file was opened.
   var size: Int { Int(status.size) }
 
-  /// Throws ``ObjectFileError/changedMeanwhile`` unless `path` still names this file, with the size and time it had.
-  func checkUnchanged(at path: FilePath) throws(ObjectFileError) {
-    let now = try system("examine the file") { try path.stat() }
+  /// Throws ``ObjectFileError/changedMeanwhile`` unless the file has the size and time that it had when it was opened.
+  func checkUnchanged() throws(ObjectFileError) {
+    let now = try system("examine the file") { try descriptor.stat() }
     guard
-      now.deviceID == status.deviceID, now.inode == status.inode, now.size == status.size,
-      now.st_mtim.tv_sec == status.st_mtim.tv_sec, now.st_mtim.tv_nsec == status.st_mtim.tv_nsec
+      now.size == status.size, now.st_mtim.tv_sec == status.st_mtim.tv_sec,
+      now.st_mtim.tv_nsec == status.st_mtim.tv_nsec
     else { throw .changedMeanwhile }
+  }
+
+  /// Throws ``ObjectFileError/changedMeanwhile`` unless `path` leads to this very file.
+  func checkIsNamed(_ path: FilePath) throws(ObjectFileError) {
+    let now = try system("examine the file") { try path.stat() }
+    guard now.deviceID == status.deviceID, now.inode == status.inode else { throw .changedMeanwhile }
   }
 }
 

@@ -112,7 +112,7 @@ public enum Code: String, CaseIterable, Sendable {
         staticcall edits 64-bit little-endian relocatable objects (ET_REL) for x86-64 and AArch64: what `cc -c` and `ld -r` write.
         In an executable or shared object the linker has already resolved the calls, and the table must be there before that.
         32-bit objects (x32 and ILP32 among them), big-endian objects and other machines are refused.
-        """, help: "Run staticcall on the objects (.o) before they are linked.")
+        """, help: "staticcall handles 64-bit little-endian relocatable objects (.o) for x86-64 and AArch64.")
     case .noMachineCode:
       Text(
         "no machine code",

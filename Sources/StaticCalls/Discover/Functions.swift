@@ -13,8 +13,9 @@ struct Functions {
 
   /// Labels by section, in ascending order.
   private var labels: [SectionIndex: [Label]] = [:]
-  /// Where data begins and ends in code, by section, in ascending order: objects with a size and, on AArch64, `$d` and `$x`
-  /// (AAELF64, "Mapping symbols").
+  /// Data objects in code, by section, in ascending order of their start.
+  private var objects: [SectionIndex: [Range<Int>]] = [:]
+  /// Where data begins and ends in AArch64 code, by section, in ascending order: `$d` and `$x` (AAELF64, "Mapping symbols").
   private var mapping: [SectionIndex: [(start: Int, isData: Bool)]] = [:]
 
   private static let codeMark = Array("$x".utf8)
@@ -27,7 +28,7 @@ struct Functions {
     object.withSymbols { symbols, names in
       for index in symbols.indices {
         let symbol = symbols[index]
-        guard [.function, .noType, .object].contains(symbol.type), symbol.nameOffset != 0,
+        guard symbol.type == .function || symbol.type == .noType || symbol.type == .object, symbol.nameOffset != 0,
           case .section(let section) = object.place(of: symbol, at: SymbolIndex(index)), isWanted[section.rawValue],
           symbol.value <= UInt64(object[section].contentSize)
         else { continue }
@@ -35,19 +36,18 @@ struct Functions {
         let start = Int(symbol.value)
         let length = Int(clamping: min(symbol.size, UInt64(object[section].contentSize) - symbol.value))
         if symbol.type == .object, length > 0 {
-          mapping[section, default: []] += [(start, true), (start + length, false)]
+          objects[section, default: []].append(start..<(start + length))
         }
         if names.hasBytes(Self.codeMark, at: name) || names.hasBytes(Self.dataMark, at: name) {
           mapping[section, default: []].append((start, names.hasBytes(Self.dataMark, at: name)))
         } else {
           labels[section, default: []].append(
-            Label(
-              start: start, size: length,
-              isFunction: symbol.type == .function, symbol: SymbolIndex(index)))
+            Label(start: start, size: length, isFunction: symbol.type == .function, symbol: SymbolIndex(index)))
         }
       }
     }
     for section in labels.keys { labels[section]?.sortAndLink() }
+    for section in objects.keys { objects[section]?.sort { $0.lowerBound < $1.lowerBound } }
     // Where data of no length begins and ends, the code has it.
     for section in mapping.keys {
       mapping[section]?.sort { ($0.start, $0.isData ? 0 : 1) < ($1.start, $1.isData ? 0 : 1) }
@@ -99,8 +99,12 @@ struct Functions {
     return zip(borders, borders.dropFirst()).filter { $0 < $1 }.map { $0..<$1 }
   }
 
-  /// Whether an offset lies in data that the mapping symbols mark.
+  /// Whether an offset lies in data: in an object, or where the mapping symbols say so.
   func isData(_ offset: Int, in section: SectionIndex) -> Bool {
+    if let objects = objects[section] {
+      let behind = objects.partitionPoint { $0.lowerBound > offset }
+      if behind > 0, objects[behind - 1].contains(offset) { return true }
+    }
     guard let mapping = mapping[section] else { return false }
     let behind = mapping.partitionPoint { $0.start > offset }
     return behind > 0 && mapping[behind - 1].isData

@@ -47,7 +47,7 @@ public struct Annotation: Sendable {
     additions = []
     if survey.isEmpty {
       change = .noStaticCalls
-    } else if options.isStrict, !left.isEmpty {
+    } else if options.isStrict, left.contains(where: { $0.code != .fatObject }) {
       change = .heldBack
     } else if plan.isUpToDate {
       change = plan.entries.isEmpty && survey.table.sections.isEmpty ? .noStaticCalls : .upToDate

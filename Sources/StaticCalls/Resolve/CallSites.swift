@@ -81,7 +81,8 @@ struct CallSiteResolver: ~Copyable {
         let trampoline = trampoline(
           reference, targetOffset: architecture.targetOffset(of: relocation, instructionEnd: end))
       else { return }
-      addUnpatchable(section, instruction?.offset ?? relocation.offset.rawValue, end, trampoline)
+      addUnpatchable(
+        section, instruction?.offset ?? relocation.offset.rawValue, end, instruction?.flow.kind, trampoline)
     case .other: try resolveUse(reference, object)
     }
   }
@@ -154,8 +155,10 @@ struct CallSiteResolver: ~Copyable {
     }
   }
 
-  private mutating func addUnpatchable(_ section: SectionIndex, _ start: Int, _ end: Int, _ trampoline: Int) {
-    add(section, start, end - start, .tail, .e, trampoline, .left(.unpatchableBranch), through: "short branch")
+  private mutating func addUnpatchable(
+    _ section: SectionIndex, _ start: Int, _ end: Int, _ kind: CallKind?, _ trampoline: Int
+  ) {
+    add(section, start, end - start, kind ?? .tail, .e, trampoline, .left(.unpatchableBranch), through: "short branch")
   }
 
   // MARK: Everything else
@@ -166,13 +169,13 @@ struct CallSiteResolver: ~Copyable {
     let relocation = reference.relocation
     let section = reference.section
     let offset = relocation.offset.rawValue
-    guard let stretch = try code.stretch(around: offset, in: section, object),
-      let position = stretch.position(of: offset)
-    else {
-      guard let trampoline = trampolineMeant(reference) else { return }
-      add(
-        section, offset, 4, nil, architecture.shapeInData(relocation), trampoline, .left(.undecoded),
-        through: "data in code")
+    guard let stretch = try code.stretch(around: offset, in: section, object) else {
+      // A literal pool, or a table beside the code.
+      addInData(reference, .addressTaken)
+      return
+    }
+    guard let position = stretch.position(of: offset) else {
+      addInData(reference, .undecoded)
       return
     }
     let instruction = stretch.instructions[position]
@@ -187,7 +190,7 @@ struct CallSiteResolver: ~Copyable {
     case .push(let shape):
       add(
         section, instruction.offset, instruction.length, .call, shape, trampoline, .left(.throughThunk),
-        through: "pushed for a thunk")
+        through: "pushed address")
     case .load(let register, let shape):
       try addCalls(through: register, from: position, of: stretch, section, shape, trampoline, object)
     case .other(let shape):
@@ -195,6 +198,14 @@ struct CallSiteResolver: ~Copyable {
         section, instruction.offset, instruction.length, nil, shape, trampoline, .left(.addressTaken),
         through: "address")
     }
+  }
+
+  /// Lists an address that stands among the code and is no part of a known instruction.
+  private mutating func addInData(_ reference: Reference, _ reason: Code) {
+    guard let trampoline = trampolineMeant(reference) else { return }
+    add(
+      reference.section, reference.relocation.offset.rawValue, 4, nil, architecture.shapeInData(reference.relocation),
+      trampoline, .left(reason), through: "data in code")
   }
 
   /// Follows a register that holds the trampoline's address down the straight line of code behind the load, and lists the
@@ -255,7 +266,7 @@ struct CallSiteResolver: ~Copyable {
           section, bytes.lowerBound, bytes.count, kind, .n, trampoline, role == .leftOut ? .leftOut : .direct,
           through: "direct")
       } else {
-        addUnpatchable(section, instruction.offset, instruction.end, trampoline)
+        addUnpatchable(section, instruction.offset, instruction.end, instruction.flow.kind, trampoline)
       }
     }
     for offset in branches.undecoded {
