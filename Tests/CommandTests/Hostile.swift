@@ -81,8 +81,10 @@ enum SmallObject {
 
 /// Runs staticcall on files that it may well not survive: with a limit for the time, so that a hang is a failure with a name
 /// and not the end of all tests, and one for the memory. A signal shows as a status above 128.
-func staticcallGuarded(_ command: [String], _ files: [String], in scratch: Scratch) async throws -> Run {
-  let limits = "ulimit -c 0; ulimit -v 8000000; exec timeout --kill-after=5 60 \"$@\""
+func staticcallGuarded(
+  _ command: [String], _ files: [String], in scratch: Scratch, seconds: Int = 60
+) async throws -> Run {
+  let limits = "ulimit -c 0; ulimit -v 8000000; exec timeout --kill-after=5 \(seconds) \"$@\""
   // A crash report takes longer than all the rest.
   return try await run(
     "sh", ["-c", limits, "sh", staticcallPath] + command + files, in: scratch.path,
@@ -101,5 +103,39 @@ struct SeededGenerator: RandomNumberGenerator {
     bits = (bits ^ (bits >> 30)) &* 0xbf58_476d_1ce4_e5b9
     bits = (bits ^ (bits >> 27)) &* 0x94d0_49bb_1331_11eb
     return bits ^ (bits >> 31)
+  }
+}
+
+extension ElfBytes {
+  /// A section header to append: the fields that are not zero.
+  typealias Header = [SectionField: UInt64]
+
+  /// Appends contents, and behind them a section header table that is the old one and `headers`; where extended numbering is
+  /// needed, it is used. Each header stands for a part of `contents` that begins at its `.offset`.
+  mutating func append(_ contents: [UInt8], _ headers: [Header]) {
+    let old = Int(self[.sectionTable])
+    let table = Array(bytes[old..<old + 64 * sectionCount])
+    let count = sectionCount + headers.count
+    let start = (bytes.count + 7) / 8 * 8
+    bytes += [UInt8](repeating: 0, count: start - bytes.count) + contents
+    bytes += [UInt8](repeating: 0, count: (8 - bytes.count % 8) % 8)
+    let first = sectionCount
+    self[.sectionTable] = UInt64(bytes.count)
+    bytes += table + [UInt8](repeating: 0, count: 64 * headers.count)
+    self[.sectionCount] = count < 0xff00 ? UInt64(count) : 0
+    if count >= 0xff00 { self[section: 0, .length] = UInt64(count) }
+    for (number, header) in headers.enumerated() {
+      for (field, value) in header {
+        self[section: first + number, field] = field == .offset ? value + UInt64(start) : value
+      }
+    }
+  }
+
+  /// Moves a section to the end of the file, with other contents.
+  mutating func replace(_ section: Int, with contents: [UInt8]) {
+    let start = (bytes.count + 7) / 8 * 8
+    bytes += [UInt8](repeating: 0, count: start - bytes.count) + contents
+    self[section: section, .offset] = UInt64(start)
+    self[section: section, .length] = UInt64(contents.count)
   }
 }

@@ -1,9 +1,13 @@
+import Foundation
 import TestSupport
 import Testing
 
 /// Damaged objects: whatever is in a file, staticcall ends by itself, says what is wrong, and leaves the file alone.
 @Suite struct RobustnessTests {
   private static let batch = 200
+  /// Where the seeds begin; other ones come from the environment.
+  private static let firstSeed =
+    ProcessInfo.processInfo.environment["STATICCALL_TEST_SEED"].flatMap { UInt64($0) } ?? 6_000_000
 
   @Test(arguments: Target.allCases, [false, true])
   func anObjectIsRefusedHoweverMuchOfItIsMissing(_ target: Target, _ isAnnotated: Bool) async throws {
@@ -15,7 +19,7 @@ import Testing
         try scratch.write(object[..<length], to: "\(length).o")
         return "\(length).o"
       }
-      for command in [["list"], ["list", "--format", "json"], ["verify"], ["annotate"]] {
+      for command in [["list"], ["verify"], ["annotate"]] {
         let run = try await staticcallGuarded(command, files, in: scratch)
         #expect(run.status == 2, "\(command) of the first \(lengths) bytes: \(run.errors.suffix(1000))")
         let refused = refusedFiles(run)
@@ -32,7 +36,7 @@ import Testing
   @Test(arguments: Target.allCases, [false, true])
   func randomDamageIsSurvived(_ target: Target, _ isAnnotated: Bool) async throws {
     let object = ElfBytes(try await SmallObject.bytes(target, isAnnotated: isAnnotated))
-    let first: UInt64 = 0x5c0_0000 + (target == .x86_64 ? 0 : 200_000) + (isAnnotated ? 100_000 : 0)
+    let first = Self.firstSeed &+ (target == .x86_64 ? 0 : 200_000) &+ (isAnnotated ? 100_000 : 0)
     for start in stride(from: first, to: first + 2500, by: Self.batch) {
       let seeds = start..<min(start + UInt64(Self.batch), first + 2500)
       try await expectSurvival(of: Array(seeds), object)
@@ -56,6 +60,8 @@ import Testing
     }
     #expect(scratch.contents == files.sorted())
     let done = files.filter { !refused.contains($0) }
+    // Damage that is always found, or never, tests nothing.
+    #expect(!done.isEmpty && !refused.isEmpty, "seeds \(seeds.first ?? 0) and on: \(refused.count) refused")
     let after = try done.map { try Fingerprint(scratch.file($0)) }
     let verifying = try await staticcallGuarded(["verify"], done, in: scratch)
     #expect([0, 1].contains(verifying.status), "after annotate: \(verifying.errors.suffix(1000))")

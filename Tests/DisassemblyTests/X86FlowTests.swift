@@ -30,6 +30,7 @@ import Testing
     #expect(instruction.hasOperandSizePrefix == isMarked)
   }
 
+  /// With the operand-size prefix as well, as assemblers and Intel's processors take it.
   @Test(arguments: near)
   func theTargetOfANearBranchCountsFromItsEnd(_ sample: Sample, _: ControlFlow, _: Bool) throws {
     let instruction = try #require(try sample.decode(.x86_64, behind: 16))
