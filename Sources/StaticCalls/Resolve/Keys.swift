@@ -20,47 +20,67 @@ func isAlignedKey(_ key: SymbolIndex, in object: borrowing ObjectFile) -> Bool {
 }
 
 extension TrampolineIndex {
-  /// A local static call: its name and the source file that it stands in.
-  private struct LocalCall: Hashable {
-    var name: [UInt8]
-    var file: Int
-  }
-
   /// Whether a symbol has the name of a trampoline's key.
   func isKey(_ symbol: SymbolIndex, of number: Int) -> Bool {
-    keys[trampolines[number].callName]?.contains { $0.symbol == symbol } ?? false
+    // Keys were collected in the order of their symbols.
+    guard let named = keys[trampolines[number].callName] else { return false }
+    let position = named.partitionPoint { $0.symbol >= symbol }
+    return position < named.count && named[position].symbol == symbol
   }
 
-  /// The key of each trampoline, in the order of ``trampolines``.
-  func keys(_ options: Options) -> [KeyChoice] {
-    var localCalls: [LocalCall: Int] = [:]
-    for trampoline in trampolines where trampoline.binding == .local {
-      localCalls[LocalCall(name: trampoline.callName, file: trampoline.file), default: 0] += 1
-    }
-    return trampolines.map { key(of: $0, localCalls, options) }
-  }
-
-  /// The key of a trampoline: the symbol of the same name after its own prefix.
+  /// The key of each trampoline, in the order of ``trampolines``: the symbol of the same name after its own prefix.
   ///
   /// A local trampoline, such as a `static` one, belongs to the local key of the same source file; after `ld -r` an object may
   /// hold several of one name. Another file's local key is never a stand-in: an update of it would redirect this call.
-  private func key(of trampoline: Trampoline, _ localCalls: [LocalCall: Int], _ options: Options) -> KeyChoice {
-    let candidates = keys[trampoline.callName] ?? []
-    var locals = candidates.filter { $0.binding == .local }
-    if trampoline.binding == .local {
-      locals = locals.filter { $0.file == trampoline.file }
-      // Two of one name in what looks like one file: the file symbol between them is gone.
-      let rivals = localCalls[LocalCall(name: trampoline.callName, file: trampoline.file)] ?? 0
-      if rivals > 1, !locals.isEmpty { return .ambiguous }
-      if let own = locals.first { return locals.count == 1 ? .symbol(own.symbol) : .ambiguous }
+  func keys(_ options: Options) -> [KeyChoice] {
+    let candidates = KeyCandidates(self)
+    return trampolines.map { trampoline in
+      let own = LocalCall(name: trampoline.callName, file: trampoline.file)
+      if trampoline.binding == .local, let keys = candidates.local[own] {
+        // Two of one name in what looks like one file: the file symbol between them is gone.
+        return keys.count == 1 && candidates.localTrampolines[own] == 1 ? .symbol(keys[0]) : .ambiguous
+      }
+      if let shared = candidates.shared[trampoline.callName] { return .symbol(shared) }
+      let unclaimed = trampoline.binding == .local ? [] : candidates.unclaimed[trampoline.callName] ?? []
+      switch unclaimed.count {
+      case 0: return options.isModule ? .trampoline : .missing
+      case 1: return .symbol(unclaimed[0])
+      default: return .ambiguous
+      }
     }
-    if let shared = candidates.first(where: { $0.binding != .local }) { return .symbol(shared.symbol) }
-    // A key that was made local after it was compiled, unless a local trampoline beside it claims it.
-    locals = locals.filter { localCalls[LocalCall(name: trampoline.callName, file: $0.file)] == nil }
-    switch locals.count {
-    case 0: return options.isModule ? .trampoline : .missing
-    case 1: return .symbol(locals[0].symbol)
-    default: return .ambiguous
+  }
+}
+
+/// A local static call: its name and the source file that it stands in.
+private struct LocalCall: Hashable {
+  var name: [UInt8]
+  var file: Int
+}
+
+/// The keys of an object by the trampolines that may choose them, so that each choice is one look.
+private struct KeyCandidates {
+  /// How many local trampolines each local static call has.
+  var localTrampolines: [LocalCall: Int] = [:]
+  var local: [LocalCall: [SymbolIndex]] = [:]
+  /// Keys that are not local, by name.
+  var shared: [[UInt8]: SymbolIndex] = [:]
+  /// Local keys without a local trampoline beside them, by name: made local after they were compiled.
+  var unclaimed: [[UInt8]: [SymbolIndex]] = [:]
+
+  init(_ index: TrampolineIndex) {
+    for trampoline in index.trampolines where trampoline.binding == .local {
+      localTrampolines[LocalCall(name: trampoline.callName, file: trampoline.file), default: 0] += 1
+    }
+    for (name, keys) in index.keys {
+      for key in keys {
+        guard key.binding == .local else {
+          if shared[name] == nil { shared[name] = key.symbol }
+          continue
+        }
+        let call = LocalCall(name: name, file: key.file)
+        local[call, default: []].append(key.symbol)
+        if localTrampolines[call] == nil { unclaimed[name, default: []].append(key.symbol) }
+      }
     }
   }
 }
