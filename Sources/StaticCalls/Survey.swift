@@ -29,7 +29,7 @@ func surveyObject(
 ) throws -> Survey {
   let table = try ExistingTable(in: object, options)
   // Most objects have no static calls: one search through the symbols' names answers for them.
-  let index = TrampolineIndex(object, options)
+  let index = try TrampolineIndex(object, options)
   guard !index.isEmpty else { return Survey(index: index, sites: [], findings: [], table: table) }
 
   let references = try References(to: index, in: object, options)

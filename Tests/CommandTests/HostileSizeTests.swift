@@ -119,6 +119,25 @@ import Testing
     #expect(annotating.status == 2)
   }
 
+  @Test(arguments: Target.allCases)
+  func namesThatAreTailsOfOneLongNameDoNotExhaustMemory(_ target: Target) async throws {
+    let scratch = try Scratch()
+    let prefix = "__SCT__"
+    let long = String(repeating: prefix, count: 8000)
+    let source = (0..<3000).map { "CALL n\($0)\n" }.joined() + "CALL \(long)\n"
+    let object = try await scratch.assemble(portable: source, for: target, name: "hostile.o")
+    var elf = try ElfBytes(file: object)
+    let start = elf[symbol: try elf.symbol(long), .name]
+    let short = (1..<elf.symbolCount).filter { elf.name(ofSymbol: $0).hasPrefix("n") }
+    for (number, symbol) in short.enumerated() {
+      elf[symbol: symbol, .name] = start + UInt64(prefix.utf8.count * number)
+    }
+    try scratch.write(elf.bytes, to: "hostile.o")
+    let run = try await staticcallGuarded(["annotate"], ["hostile.o"], in: scratch)
+    #expect(run.status == 2)
+    #expect(run.errors.contains("the names of its static calls overlap beyond measure [SC003]"), "\(run.errors)")
+  }
+
   /// After `ld -r` an object may hold local static calls of one name from any number of files.
   @Test(arguments: Target.allCases)
   func manyLocalStaticCallsOfOneNameAreToldApart(_ target: Target) async throws {

@@ -42,10 +42,10 @@ struct TrampolineIndex {
   }
 
   /// Looks through the symbols of `object`. An object whose symbol names do not contain the prefix has no trampolines.
-  init(_ object: borrowing ObjectFile, _ options: Options) {
+  init(_ object: borrowing ObjectFile, _ options: Options) throws(ObjectFileError) {
     guard object.symbolNamesContain(options.trampolinePrefix) else { return }
-    object.withSymbols { symbols, names in
-      collectSymbols(symbols, names, object, options)
+    try object.withSymbols { symbols, names throws(ObjectFileError) in
+      try collectSymbols(symbols, names, object, options)
       guard !trampolines.isEmpty else { return }
       assignRoles(symbols, object)
     }
@@ -72,7 +72,8 @@ struct TrampolineIndex {
 
   private mutating func collectSymbols(
     _ symbols: Span<Symbol>, _ names: Span<UInt8>, _ object: borrowing ObjectFile, _ options: Options
-  ) {
+  ) throws(ObjectFileError) {
+    var reader = NameReader(names)
     var file = 0
     for index in symbols.indices {
       let symbol = symbols[index]
@@ -87,11 +88,12 @@ struct TrampolineIndex {
         let place = object.place(of: symbol, at: SymbolIndex(index))
         trampolines.append(
           Trampoline(
-            symbol: SymbolIndex(index), callName: names.bytes(from: name + options.trampolinePrefix.count),
-            place: place, value: symbol.value, binding: symbol.binding, file: file))
+            symbol: SymbolIndex(index),
+            callName: try reader.name(at: name + options.trampolinePrefix.count, of: names), place: place,
+            value: symbol.value, binding: symbol.binding, file: file))
         if case .section(let section) = place { addPosition(section, symbol.value) }
       } else if names.hasBytes(options.keyPrefix, at: name) {
-        keys[names.bytes(from: name + options.keyPrefix.count), default: []].append(
+        keys[try reader.name(at: name + options.keyPrefix.count, of: names), default: []].append(
           KeySymbol(symbol: SymbolIndex(index), binding: symbol.binding, file: file))
       }
     }
@@ -118,6 +120,26 @@ struct TrampolineIndex {
         roles[index] = .section(Int32(section.rawValue))
       }
     }
+  }
+}
+
+/// Copies names out of a string table, each string once, and not more of them than a sound table can hold.
+private struct NameReader {
+  private var known: [Int: [UInt8]] = [:]
+  private var budget: Int
+
+  init(_ table: Span<UInt8>) {
+    // Strings may be the tails of others, which linkers make use of. Many long tails of one string are made to exhaust memory.
+    budget = (table.count + 4096) * 64
+  }
+
+  mutating func name(at offset: Int, of table: Span<UInt8>) throws(ObjectFileError) -> [UInt8] {
+    if let name = known[offset] { return name }
+    let name = table.bytes(from: offset)
+    budget -= name.count
+    guard budget >= 0 else { throw .damaged("the names of its static calls overlap beyond measure") }
+    known[offset] = name
+    return name
   }
 }
 
