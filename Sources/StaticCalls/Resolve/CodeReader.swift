@@ -56,7 +56,7 @@ struct CodeReader: ~Copyable {
     if let last, last.section == section, last.range.contains(offset) { return last }
     let range = labels.stretch(around: offset, in: section, size: object[section].contentSize)
     var stretch = decode(range, of: section, labels, object)
-    if !isInStep(stretch.instructions) { stretch.instructions = [] }
+    if try !isInStep(stretch.instructions, section, object) { stretch.instructions = [] }
     last = stretch
     return stretch
   }
@@ -93,7 +93,7 @@ struct CodeReader: ~Copyable {
       let instructions = decode(range.lowerBound..<padding, of: section, labels, object).instructions
       let end = instructions.last?.end ?? range.lowerBound
       if labels.isData(range.lowerBound, in: section) { continue }
-      guard isInStep(instructions),
+      guard try isInStep(instructions, section, object),
         architecture.resume(after: range.lowerBound) != nil || (padding...range.upperBound).contains(end)
       else {
         undecoded.append(min(end, range.upperBound))
@@ -131,14 +131,18 @@ struct CodeReader: ~Copyable {
 
   /// Whether decoding began and stayed at instructions: out of step, branches lead into the middle of what was decoded. A
   /// branch over a prefix (`lock`) is good practice and counts as in step.
-  private func isInStep(_ instructions: [Instruction]) -> Bool {
+  private mutating func isInStep(
+    _ instructions: [Instruction], _ section: SectionIndex, _ object: borrowing ObjectFile
+  ) throws(ObjectFileError) -> Bool {
     guard let first = instructions.first, let last = instructions.last else { return true }
     for instruction in instructions {
       guard let target = instruction.flow.directTarget, target > first.offset, target < last.end else { continue }
       let position = instructions.partitionPoint { $0.offset > target } - 1
       guard position >= 0 else { continue }
       let distance = target - instructions[position].offset
-      if distance > 1, target < instructions[position].end { return false }
+      guard distance > 1, target < instructions[position].end else { continue }
+      // What a relocation overwrites is no target, whatever stands there meanwhile.
+      if try relocatedSymbol(in: instruction, section, object) == nil { return false }
     }
     return true
   }
