@@ -4,7 +4,7 @@ import CCapstone
 /// know the instructions of pointer authentication and SVE.
 extension Disassembler {
   static func arm64Instruction(
-    _ record: cs_insn, _ detail: cs_detail, _ writes: RegisterSet, at offset: Int
+    _ record: cs_insn, _ detail: cs_detail, at offset: Int
   ) -> Instruction? {
     // SAFETY: the caller decoded for AArch64, so the union holds the AArch64 record.
     let arm64 = detail.arm64
@@ -21,14 +21,9 @@ extension Disassembler {
       offset: offset, length: Int(unsafe record.size),
       flow: flow(of: id, isConditional: arm64.cc != ARM64_CC_INVALID, last),
       operation: operation(of: id), destination: destination(first),
-      writes: readsFirstOperandOnly.contains(id) ? [] : writes,
+      destinationSize: 0, source: nil, memory: nil, effects: arm64Effects(of: id, arm64),
       hasOperandSizePrefix: false)
   }
-
-  /// Instructions whose first operand Capstone takes for written and that only read it.
-  private static let readsFirstOperandOnly: [arm64_insn] = [
-    ARM64_INS_CMP, ARM64_INS_CMN, ARM64_INS_TST, ARM64_INS_CCMP, ARM64_INS_CCMN, ARM64_INS_MSR,
-  ]
 
   private static func flow(of id: arm64_insn, isConditional: Bool, _ operand: cs_arm64_op?) -> ControlFlow {
     switch id {
@@ -39,7 +34,8 @@ extension Disassembler {
     case ARM64_INS_BR: return target(operand).map(ControlFlow.jump) ?? .stop
     case ARM64_INS_CBZ, ARM64_INS_CBNZ, ARM64_INS_TBZ, ARM64_INS_TBNZ:
       return target(operand).map(ControlFlow.conditionalJump) ?? .stop
-    case ARM64_INS_RET, ARM64_INS_ERET, ARM64_INS_DRPS, ARM64_INS_BRK, ARM64_INS_HLT: return .stop
+    case ARM64_INS_RET, ARM64_INS_ERET, ARM64_INS_DRPS: return .stop
+    case ARM64_INS_BRK, ARM64_INS_HLT: return .trap
     default: return .next
     }
   }

@@ -58,11 +58,11 @@ import CCapstone
     // SAFETY: with detail switched on, each decoded instruction has a record of its own architecture.
     switch instructionSet {
     case .x86_64: return unsafe Self.x86Instruction(buffer.pointee, detail.pointee, written(), window, at: offset)
-    case .aarch64: return unsafe Self.arm64Instruction(buffer.pointee, detail.pointee, written(), at: offset)
+    case .aarch64: return unsafe Self.arm64Instruction(buffer.pointee, detail.pointee, at: offset)
     }
   }
 
-  /// The general-purpose registers that the instruction in the buffer writes.
+  /// The general-purpose registers that Capstone says the x86 instruction in the buffer writes.
   private func written() -> RegisterSet {
     // SAFETY: cs_regs is an array of 64 numbers; Capstone says how many of them it filled in.
     unsafe withUnsafeTemporaryAllocation(of: UInt16.self, capacity: 128) { registers in
@@ -75,16 +75,9 @@ import CCapstone
       }
       var set: RegisterSet = []
       for position in 0..<Int(writtenCount) {
-        if let register = register(forCapstone: UInt32(unsafe written[position])) { set.insert(RegisterSet(register)) }
+        if let register = Self.x86Register(UInt32(unsafe written[position])) { set.insert(RegisterSet(register)) }
       }
       return set
-    }
-  }
-
-  private func register(forCapstone number: UInt32) -> Register? {
-    switch instructionSet {
-    case .x86_64: Self.x86Register(number)
-    case .aarch64: Self.arm64Register(number)
     }
   }
 }

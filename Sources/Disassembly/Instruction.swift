@@ -20,6 +20,8 @@ public struct RegisterSet: OptionSet, Sendable {
 
   public init(_ register: Register) { self.init(rawValue: 1 << UInt32(register.number)) }
 
+  public static let all = RegisterSet(rawValue: .max)
+
   /// Whether the register is in the set.
   public func contains(_ register: Register) -> Bool { contains(RegisterSet(register)) }
 }
@@ -39,20 +41,73 @@ public enum ControlFlow: Equatable, Sendable {
   case call(BranchTarget)
   case jump(BranchTarget)
   case conditionalJump(BranchTarget)
-  /// Return, trap or anything else that does not go on.
+  /// A trap: control goes on behind it where a handler lets it.
+  case trap
+  /// Return or anything else that does not go on.
   case stop
 }
 
 /// The few operations that bring an address into a register, by what they do with their operand.
 public enum Operation: Equatable, Sendable {
-  /// x86 `mov` from memory or of an immediate; AArch64 `ldr`, `movz`.
+  /// x86 `mov`; AArch64 `ldr`, `movz`.
   case move
+  /// x86 `movslq`: 32 bits, extended by their sign.
+  case moveSigned
   /// x86 `lea`; AArch64 `adr`, `adrp`.
   case loadAddress
   case add
   case push
   case compare
   case other
+}
+
+/// An operand in memory.
+public struct MemoryOperand: Equatable, Sendable {
+  /// The register that the address starts from, unless that is the program counter or none.
+  public var base: Register?
+  public var index: Register?
+  /// What the index is multiplied by.
+  public var scale: Int
+  /// In bytes.
+  public var displacement: Int
+  /// Whether the address counts from the end of the instruction.
+  public var isProgramCounterRelative: Bool
+  /// Whether the address counts from a segment's base: not the place that base, index and displacement say.
+  public var isSegmented: Bool
+  /// How many bytes are accessed.
+  public var size: Int
+
+  public init(
+    base: Register? = nil, index: Register? = nil, scale: Int = 1, displacement: Int = 0,
+    isProgramCounterRelative: Bool = false, isSegmented: Bool = false, size: Int = 8
+  ) {
+    self.base = base
+    self.index = index
+    self.scale = scale
+    self.displacement = displacement
+    self.isProgramCounterRelative = isProgramCounterRelative
+    self.isSegmented = isSegmented
+    self.size = size
+  }
+}
+
+/// What an instruction does to the general-purpose registers, apart from what a callee does.
+public struct RegisterEffects: Equatable, Sendable {
+  /// Registers whose old contents the instruction may depend on.
+  public var reads: RegisterSet
+  /// Registers that it may change, in whole or in part.
+  public var writes: RegisterSet
+  /// Registers that it replaces in whole, whatever they held.
+  public var overwrites: RegisterSet
+
+  public init(reads: RegisterSet, writes: RegisterSet, overwrites: RegisterSet = []) {
+    self.reads = reads
+    self.writes = writes
+    self.overwrites = overwrites
+  }
+
+  /// What has to be assumed of an instruction that nobody vouches for.
+  public static let unknown = RegisterEffects(reads: .all, writes: .all)
 }
 
 /// One decoded instruction.
@@ -65,8 +120,14 @@ public struct Instruction: Equatable, Sendable {
   public var operation: Operation
   /// The register that the whole result goes to, where that is the instruction's first operand.
   public var destination: Register?
-  /// Registers that the instruction writes, in whole or in part. What a callee may write is not among them.
-  public var writes: RegisterSet
+  /// How many bytes of it are written: 4, which clears the others, or 8; 0 where there is no destination.
+  public var destinationSize: Int
+  /// The register whose 64 bits an x86 `mov` copies to ``destination``, or an `add` adds to it.
+  public var source: Register?
+  /// The operand in memory of an x86 instruction that has one.
+  public var memory: MemoryOperand?
+  /// Where the instruction is not one whose effects on registers are known for certain, ``RegisterEffects/unknown``.
+  public var effects: RegisterEffects
   /// Whether a near branch has the operand-size prefix 66: Intel's processors ignore it, AMD's cut the target to 16 bits.
   public var hasOperandSizePrefix: Bool
 

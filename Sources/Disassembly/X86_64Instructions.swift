@@ -29,7 +29,8 @@ extension Disassembler {
     return Instruction(
       offset: offset, length: length,
       flow: flow, operation: operation(of: id), destination: destination(operand),
-      writes: writes.union(implicitWrites(of: id)),
+      destinationSize: destination(operand) == nil ? 0 : Int(operand?.size ?? 0),
+      source: source(id, x86), memory: memory(x86), effects: x86Effects(of: id, x86, writes),
       hasOperandSizePrefix: hasOperandSizePrefix && isNearBranch != nil)
   }
 
@@ -81,8 +82,9 @@ extension Disassembler {
     case X86_INS_CALL: return target(operand).map(ControlFlow.call) ?? .stop
     case X86_INS_JMP: return target(operand).map(ControlFlow.jump) ?? .stop
     case X86_INS_RET, X86_INS_RETF, X86_INS_RETFQ, X86_INS_IRET, X86_INS_IRETD, X86_INS_IRETQ, X86_INS_SYSRET,
-      X86_INS_UD0, X86_INS_UD2, X86_INS_UD2B, X86_INS_HLT, X86_INS_LJMP, X86_INS_SYSEXIT:
+      X86_INS_LJMP, X86_INS_SYSEXIT:
       return .stop
+    case X86_INS_UD0, X86_INS_UD2, X86_INS_UD2B, X86_INS_HLT: return .trap
     case X86_INS_JAE, X86_INS_JA, X86_INS_JBE, X86_INS_JB, X86_INS_JCXZ, X86_INS_JECXZ, X86_INS_JE, X86_INS_JGE,
       X86_INS_JG, X86_INS_JLE, X86_INS_JL, X86_INS_JNE, X86_INS_JNO, X86_INS_JNP, X86_INS_JNS, X86_INS_JO, X86_INS_JP,
       X86_INS_JRCXZ, X86_INS_JS, X86_INS_LOOP, X86_INS_LOOPE, X86_INS_LOOPNE, X86_INS_XBEGIN:
@@ -96,24 +98,16 @@ extension Disassembler {
     // SAFETY: the operand's type says which member of the union is meant.
     switch operand.type {
     case X86_OP_IMM: return .direct(Int(operand.imm))
-    case X86_OP_REG: return x86Register(operand.reg.rawValue).map(BranchTarget.register)
+    // With the prefix 66, 16 bits of the register count on AMD's processors, and all of it on Intel's.
+    case X86_OP_REG where operand.size == 8: return x86Register(operand.reg.rawValue).map(BranchTarget.register)
     default: return .memory
-    }
-  }
-
-  /// The registers that an instruction writes without naming them, where Capstone leaves them out.
-  private static func implicitWrites(of id: x86_insn) -> RegisterSet {
-    switch id {
-    case X86_INS_CMPXCHG, X86_INS_XLATB: RegisterSet(Register(0))
-    // The return address and the flags (SDM volume 2, SYSCALL).
-    case X86_INS_SYSCALL: [RegisterSet(Register(1)), RegisterSet(Register(11))]
-    default: []
     }
   }
 
   private static func operation(of id: x86_insn) -> Operation {
     switch id {
     case X86_INS_MOV, X86_INS_MOVABS: .move
+    case X86_INS_MOVSXD: .moveSigned
     case X86_INS_LEA: .loadAddress
     case X86_INS_ADD: .add
     case X86_INS_PUSH: .push
@@ -126,6 +120,26 @@ extension Disassembler {
     // SAFETY: the operand's type says that the register member of the union is meant.
     guard let operand = operand, operand.type == X86_OP_REG, operand.size >= 4 else { return nil }
     return x86Register(operand.reg.rawValue)
+  }
+
+  private static func source(_ id: x86_insn, _ x86: cs_x86) -> Register? {
+    let operand = x86.operands.1
+    // SAFETY: the operand's type says that the register member of the union is meant.
+    guard id == X86_INS_MOV || id == X86_INS_ADD, x86.op_count == 2, operand.type == X86_OP_REG, operand.size == 8 else { return nil }
+    return x86Register(operand.reg.rawValue)
+  }
+
+  private static func memory(_ x86: cs_x86) -> MemoryOperand? {
+    // SAFETY: the operand's type says that the memory member of the union is meant.
+    guard let operand = x86Operands(x86).first(where: { $0.type == X86_OP_MEM }) else { return nil }
+    let (base, address32) = (operand.mem.base, x86.addr_size != 8)
+    return MemoryOperand(
+      base: x86Register(base.rawValue), index: x86Register(operand.mem.index.rawValue),
+      scale: Int(operand.mem.scale), displacement: Int(operand.mem.disp),
+      isProgramCounterRelative: base == X86_REG_RIP || base == X86_REG_EIP,
+      // An address of 32 bits is as far from the plain sum as one with a segment's base.
+      isSegmented: address32 || operand.mem.segment == X86_REG_FS || operand.mem.segment == X86_REG_GS,
+      size: Int(operand.size))
   }
 
   /// The register that one of Capstone's numbers stands for. Capstone numbers parts of registers alphabetically.
@@ -165,7 +179,7 @@ extension ControlFlow {
     case .call: .call(.direct(offset))
     case .jump: .jump(.direct(offset))
     case .conditionalJump: .conditionalJump(.direct(offset))
-    case .next, .stop: self
+    case .next, .trap, .stop: self
     }
   }
 }

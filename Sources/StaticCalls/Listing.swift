@@ -39,6 +39,7 @@ public struct Listing: Sendable {
     case inTable = "in table"
     case notInTable = "not in table"
     case leftOut = "left out"
+    case convertible = "can be made direct"
     case staysIndirect = "stays indirect"
     case notPatchable = "not patchable"
     case addressTaken = "address taken"
@@ -74,9 +75,9 @@ public struct Listing: Sendable {
     switch site.status {
     case .direct: (isInTable ? .inTable : .notInTable, nil)
     case .leftOut: (isInTable ? .inTable : .leftOut, nil)
-    case .left(.addressTaken): (.addressTaken, .addressTaken)
-    case .left(let code):
-      ([.throughTable, .throughRegister, .throughThunk].contains(code) ? .staysIndirect : .notPatchable, code)
+    case .convertible: (.convertible, nil)
+    case .left(let code) where [.addressTaken, .storedAddress].contains(code): (.addressTaken, code)
+    case .left(let code): (code.isAboutIndirectCall ? .staysIndirect : .notPatchable, code)
     }
   }
 }

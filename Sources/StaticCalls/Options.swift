@@ -13,6 +13,10 @@ public struct Options: Sendable {
   public var addMissingKeys = false
   /// Puts sites in `.altinstr_replacement` into the table, as objtool does from Linux 6.15 on.
   public var includesAlternatives = false
+  /// Makes calls direct that provably reach a trampoline through a table, a register or a thunk.
+  public var rewritesCalls = true
+  /// Takes a call through the first word of a key for a call of its trampoline.
+  public var callsThroughKeys = false
   /// Replaces an existing table, whatever it holds.
   public var rebuildsTable = false
   /// Makes every call that is left behind a failure; nothing is written then.

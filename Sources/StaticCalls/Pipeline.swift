@@ -34,7 +34,7 @@ public enum Pipeline {
       }
 
       // Emit: the edited object is made in memory, read back by the same reader and verified like any other.
-      let edit = EditPlan(writing: plan.entries, over: survey.table, survey.index, options, object)
+      let edit = EditPlan(writing: plan, over: survey.table, survey.index, options, object)
       let edited = try EditedObject(edit, of: object, from: input)
       try selfCheck(edited, of: object, survey, options)
 
@@ -62,7 +62,7 @@ public enum Pipeline {
       let findings = try TableVerification(of: survey, in: object, options).findings
       return Verification(
         entries: survey.table.entries.count,
-        diagnostics: Places.diagnostics(findings, in: object) + survey.callsLeft(in: object))
+        diagnostics: Places.diagnostics(findings, in: object) + survey.callsLeft(in: object, includingConvertible: true))
     }
   }
 

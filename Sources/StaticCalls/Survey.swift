@@ -6,6 +6,8 @@ struct Survey {
   var index: TrampolineIndex
   /// Every use of a trampoline, by section, then offset.
   var sites: [CallSite]
+  /// Changes that go along with the calls that are going to be direct.
+  var deadLoads: [CodeEdit] = []
   /// What was noticed on the way, in no particular order.
   var findings: [Finding]
   /// The tables that are there already.
@@ -40,7 +42,7 @@ func surveyObject(
 
   // From here on something may have to be decoded.
   let involved = Set(references.inCode.map(\.section)).union(withTrampolines)
-  var resolver = try CallSiteResolver(index, involved, object)
+  var resolver = try CallSiteResolver(index, involved, options, object)
   var next = references.inCode.startIndex
   for (section, role) in references.code where involved.contains(section) {
     let start = next
@@ -58,5 +60,6 @@ func surveyObject(
       Finding(.fatObject, .warning, section: nil, "the object also holds intermediate code for link-time optimisation"))
   }
   return Survey(
-    index: index, sites: resolver.sites.sorted { $0.position < $1.position }, findings: findings, table: table)
+    index: index, sites: resolver.sites.sorted { $0.position < $1.position }, deadLoads: resolver.deadLoads,
+    findings: findings, table: table)
 }

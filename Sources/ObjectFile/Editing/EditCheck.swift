@@ -3,7 +3,7 @@ extension EditedObject {
   ///
   /// Compares the outcome, as the reader sees it, with the original: every section, and, where symbols moved, every symbol and
   /// every relocation by the symbol that it names.
-  public func difference(from original: borrowing ObjectFile) -> String? {
+  public func difference(from original: borrowing ObjectFile) throws(ObjectFileError) -> String? {
     guard object.sections.count >= original.sections.count else { return "sections are gone" }
     let rewritten = rewrittenSections(of: original)
     let replaced = Set(plan.replacedSections.map(\.section))
@@ -15,12 +15,21 @@ extension EditedObject {
       guard new.type == old.type, new.flags == old.flags, new.address == old.address
       else { return "the header of \(name) changed" }
       if rewritten.contains(old.index) { continue }
+      if let edit = plan.editedRelocations.first(where: { $0.table == old.index }) {
+        guard new.link == old.link, new.info == old.info, try hasRecords(edit, original) else {
+          return "\(name) is not what it should be"
+        }
+        continue
+      }
       guard new.fileOffset == old.fileOffset, new.size == old.size, new.link == old.link,
         new.alignment == old.alignment,
         new.entrySize == old.entrySize, new.info == old.info || old.type == .group
       else { return "\(name) moved" }
     }
     guard stringsAreKept(original.header.sectionNames, original) else { return "section names changed" }
+    for section in Set(plan.contentPatches.map(\.section)) where !hasOnlyPatches(in: section, original) {
+      return "\(original.name(of: section)) changed in other places than planned"
+    }
     return differenceInSymbols(from: original)
   }
 
@@ -37,6 +46,37 @@ extension EditedObject {
     sections.formUnion([table.section, table.strings])
     if let extended = table.extendedIndexes { sections.insert(extended) }
     return sections.union(original.sections.filter { $0.type == .llvmAddrsig }.map(\.index))
+  }
+
+  /// Whether the outcome's table of relocations holds the records that `edit` makes.
+  private func hasRecords(
+    _ edit: EditedRelocations, _ original: borrowing ObjectFile
+  ) throws(ObjectFileError) -> Bool {
+    let renumbering = original.symbolTable.map { SymbolRenumbering($0, insertedLocals: plan.localSymbols.count) }
+    let expected = try plan.records(after: edit, of: original, renumbering).new
+    return try object.withRelocations(in: edit.table) { records in
+      guard records.count == expected.count else { return false }
+      for position in records.indices where records[position] != expected[position] { return false }
+      return true
+    }
+  }
+
+  /// Whether a section differs from the original in the planned patches only, and has these.
+  private func hasOnlyPatches(in section: SectionIndex, _ original: borrowing ObjectFile) -> Bool {
+    original.withContents(of: section) { old in
+      object.withContents(of: section) { new in
+        guard new.count == old.count else { return false }
+        var position = 0
+        for patch in plan.contentPatches.filter({ $0.section == section }).sorted(by: { $0.offset < $1.offset }) {
+          let start = patch.offset.rawValue
+          guard start >= position, new.hasBytes(patch.bytes, at: start) else { return false }
+          for unchanged in position..<start where new[unchanged] != old[unchanged] { return false }
+          position = start + patch.bytes.count
+        }
+        for unchanged in position..<old.count where new[unchanged] != old[unchanged] { return false }
+        return true
+      }
+    }
   }
 
   private func stringsAreKept(_ table: SectionIndex, _ original: borrowing ObjectFile) -> Bool {
@@ -83,7 +123,9 @@ extension EditedObject {
     for section in original.sections {
       let recordSize: Int
       switch section.type {
-      case .rela where !plan.replacedSections.contains { $0.relocationSection == section.index }:
+      case .rela
+      where !plan.replacedSections.contains { $0.relocationSection == section.index }
+        && !plan.editedRelocations.contains { $0.table == section.index }:
         recordSize = Relocation.size
       case .rel: recordSize = 16
       case .group:

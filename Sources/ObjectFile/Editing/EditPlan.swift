@@ -7,11 +7,45 @@ public struct EditPlan: Sendable {
   public var globalSymbols: [NewSymbol] = []
   public var addedSections: [AddedSection] = []
   public var replacedSections: [ReplacedSection] = []
+  /// New bytes in sections that keep their size.
+  public var contentPatches: [ContentPatch] = []
+  /// Changes of relocations of such sections, at most one element for a table.
+  public var editedRelocations: [EditedRelocations] = []
 
   public init() {}
 
+  /// Whether existing sections change apart from those that are replaced.
+  public var changesCode: Bool { !contentPatches.isEmpty || !editedRelocations.isEmpty }
+
   /// Whether the outcome has symbols that the original has not.
   public var addsSymbols: Bool { !localSymbols.isEmpty || !globalSymbols.isEmpty }
+}
+
+/// New bytes in the place of as many old ones.
+public struct ContentPatch: Equatable, Sendable {
+  public var section: SectionIndex
+  public var offset: SectionOffset
+  public var bytes: [UInt8]
+
+  public init(section: SectionIndex, offset: SectionOffset, bytes: [UInt8]) {
+    self.section = section
+    self.offset = offset
+    self.bytes = bytes
+  }
+}
+
+/// Changes of a table of relocations. The outcome is in ascending order of offset if the table was.
+public struct EditedRelocations: Equatable, Sendable {
+  /// The `SHT_RELA` section.
+  public var table: SectionIndex
+  /// What takes the place of the record at a position.
+  public var changed: [Int: PlannedRelocation] = [:]
+  /// The positions of records that go. Where no added record takes the place, one without effect (`R_*_NONE`) stays, so that
+  /// the table keeps its size.
+  public var removed: Set<Int> = []
+  public var added: [PlannedRelocation] = []
+
+  public init(table: SectionIndex) { self.table = table }
 }
 
 /// A symbol that an edit adds, with value and size 0.

@@ -27,9 +27,14 @@ struct TailLayout {
     sectionNames = object.header.sectionNames
     headers = object.sections
     renumbering = object.symbolTable.map { SymbolRenumbering($0, insertedLocals: plan.localSymbols.count) }
-    if !plan.localSymbols.isEmpty { try renumberSymbols(of: object) }
+    if !plan.localSymbols.isEmpty { try renumberSymbols(of: object, Set(plan.editedRelocations.map(\.table))) }
     if plan.addsSymbols { addSymbols(of: plan, to: object) }
     for section in plan.replacedSections { replace(section, plan, object) }
+    for patch in plan.contentPatches {
+      let start = Int(object[patch.section].fileOffset)
+      patches.append(Patch(offset: start + patch.offset.rawValue, bytes: patch.bytes))
+    }
+    for edit in plan.editedRelocations { try change(edit, plan, object) }
     for section in plan.addedSections { add(section, plan, object) }
     writeStringTables(of: object)
     writeHeaders(of: object)
@@ -37,11 +42,15 @@ struct TailLayout {
 
   // MARK: Symbols
 
-  private mutating func renumberSymbols(of object: borrowing ObjectFile) throws(ObjectFileError) {
+  /// Follows the symbols that move, but for `edited` tables of relocations, which are written anew.
+  private mutating func renumberSymbols(
+    of object: borrowing ObjectFile, _ edited: Set<SectionIndex>
+  ) throws(ObjectFileError) {
     try object.checkCanRenumber()
     guard let renumbering, !renumbering.isIdentity else { return }
     for section in object.sections {
       switch section.type {
+      case .rela where edited.contains(section.index): break
       case .rela: renumberRelocations(of: section, recordSize: Relocation.size, object, renumbering)
       case .rel: renumberRelocations(of: section, recordSize: 16, object, renumbering)
       case .group: headers[section.index.rawValue].info = UInt32(renumbering.newIndex(of: Int(section.info)))
@@ -183,23 +192,33 @@ struct TailLayout {
   private func bytes(
     of relocations: [PlannedRelocation], _ plan: EditPlan, _ object: borrowing ObjectFile
   ) -> [UInt8] {
-    guard let table = object.symbolTable, let renumbering else { return [] }
+    bytes(of: relocations.map { plan.record(of: $0, in: object, renumbering) })
+  }
+
+  private func bytes(of records: [Relocation]) -> [UInt8] {
     var bytes: [UInt8] = []
-    bytes.reserveCapacity(relocations.count * Relocation.size)
-    for planned in relocations {
-      let symbol =
-        switch planned.symbol {
-        case .existing(let old): renumbering.newIndex(of: old.rawValue)
-        case .newLocal(let position): table.firstGlobal + position
-        case .newGlobal(let position): table.count + plan.localSymbols.count + position
-        }
-      let record = Relocation(
-        offset: planned.offset, type: planned.type, symbol: SymbolIndex(symbol), addend: planned.addend)
+    bytes.reserveCapacity(records.count * Relocation.size)
+    for record in records {
       bytes.append(littleEndian: record.storedOffset)
       bytes.append(littleEndian: record.info)
       bytes.append(littleEndian: record.addend)
     }
     return bytes
+  }
+
+  /// Writes a table of relocations anew: in its place, record by record, or at the end if it grows.
+  private mutating func change(
+    _ edit: EditedRelocations, _ plan: EditPlan, _ object: borrowing ObjectFile
+  ) throws(ObjectFileError) {
+    let (old, new) = try plan.records(after: edit, of: object, renumbering)
+    guard old.count == new.count else {
+      move(edit.table, to: bytes(of: new), alignment: 8)
+      return
+    }
+    let start = Int(object[edit.table].fileOffset)
+    for (position, record) in new.enumerated() where record != old[position] {
+      patches.append(Patch(offset: start + position * Relocation.size, bytes: bytes(of: [record])))
+    }
   }
 
   private mutating func appendSection(

@@ -16,6 +16,8 @@ enum AArch64: Architecture {
 
   static let tableRelocation = RelocationType(261)  // R_AARCH64_PREL32
 
+  static let addressRelocation = abs64
+
   private static let abs64 = RelocationType(257)  // R_AARCH64_ABS64
   private static let adrPrelLo21 = RelocationType(274)  // R_AARCH64_ADR_PREL_LO21
   private static let adrPrelPgHi21 = RelocationType(275)  // R_AARCH64_ADR_PREL_PG_HI21
@@ -31,7 +33,12 @@ enum AArch64: Architecture {
   private static let ld64GotLo12NC = RelocationType(312)  // R_AARCH64_LD64_GOT_LO12_NC
   private static let ld64GotPageLo15 = RelocationType(313)  // R_AARCH64_LD64_GOTPAGE_LO15
   private static let movwUabsG3 = RelocationType(269)  // R_AARCH64_MOVW_UABS_G3
-  private static let movwUabs = UInt32(263)...268  // R_AARCH64_MOVW_UABS_G0 to _G2_NC
+  private static let movwUabs = UInt32(263)...269  // R_AARCH64_MOVW_UABS_G0 to _G3
+  private static let ldPrelLo19 = RelocationType(273)  // R_AARCH64_LD_PREL_LO19
+  private static let ldst64AbsLo12NC = RelocationType(286)  // R_AARCH64_LDST64_ABS_LO12_NC
+
+  /// R_AARCH64_PREL64, PREL32, PREL16 and PLT32.
+  static func isDistance(_ relocation: Relocation) -> Bool { [260, 261, 262, 314].contains(relocation.type.rawValue) }
 
   static func field(of relocation: Relocation, in code: Span<UInt8>) -> RelocatedField {
     let offset = relocation.offset.rawValue
@@ -51,21 +58,124 @@ enum AArch64: Architecture {
 
   static func targetOffset(of relocation: Relocation, instructionEnd end: Int) -> Int64 { relocation.addend }
 
-  static func use(of instruction: Instruction, _ relocation: Relocation) -> AddressUse? {
-    switch relocation.type {
-    case adrGotPage, adrPrelPgHi21, adrPrelPgHi21NC: return nil
-    case _ where movwUabs.contains(relocation.type.rawValue): return nil
-    case ld64GotLo12NC, ld64GotPageLo15, ld64GotOffLo15: return load(instruction, .m7)
-    case addAbsLo12NC: return load(instruction, .m8)
-    case gotLdPrel19, adrPrelLo21: return load(instruction, .m9)
-    case movwUabsG3: return load(instruction, .m10)
-    case abs64: return .other(.m11)
-    default: return .other(.c)
-    }
+  static func definition(
+    by instruction: Instruction, _ relocation: Relocation?, in code: Span<UInt8>
+  ) -> Definition? {
+    guard let word = code.littleEndian(UInt32.self, at: instruction.offset), let register = register(word, at: 0),
+      let made = source(word, relocation, at: instruction.offset)
+    else { return nil }
+    return Definition(register: register, source: made.source, shape: made.shape)
   }
 
-  private static func load(_ instruction: Instruction, _ shape: Shape) -> AddressUse {
-    instruction.destination.map { .load($0, shape) } ?? .other(.c)
+  /// What an instruction word makes of its first register: Arm ARM C4.1, "A64 instruction set encoding".
+  private static func source(
+    _ word: UInt32, _ relocation: Relocation?, at offset: Int
+  ) -> (source: Source, shape: Shape)? {
+    let type = relocation?.type
+    // Imm19 of a literal load, and immhi:immlo of adr, both signed.
+    let immediate19 = Int(Int32(bitPattern: word << 8) >> 13)
+    if word & 0x1f00_0000 == 0x1000_0000 {  // adr, adrp
+      switch (word >> 31, type) {
+      case (1, adrGotPage): return (.pageOfTableEntry, .m7)
+      case (1, adrPrelPgHi21), (1, adrPrelPgHi21NC): return (.page, .m8)
+      case (0, adrPrelLo21): return (.symbol, .m9)
+      case (0, nil): return (.place(offset + immediate19 * 4 + Int(word >> 29 & 3)), .c)
+      default: return nil
+      }
+    }
+    if word & 0xff00_0000 == 0x5800_0000 {  // ldr Xt, literal
+      switch type {
+      case gotLdPrel19: return (.symbol, .m9)
+      case ldPrelLo19: return (.memoryAtSymbol, .m11)
+      case nil: return (.memoryAtPlace(offset + immediate19 * 4), .m11)
+      default: return nil
+      }
+    }
+    if let base = register(word, at: 5) {
+      if word & 0xffc0_0000 == 0x9100_0000 {  // add Xd, Xn, #imm
+        if type == addAbsLo12NC { return (.addressOnPage(base), .m8) }
+        return type == nil && word & 0x3f_fc00 == 0 ? (.register(base), .c) : nil
+      }
+      if word & 0xffc0_0000 == 0xf940_0000 {  // ldr Xt, [Xn, #imm]
+        switch type {
+        case ld64GotLo12NC: return (.tableEntryOnPage(base), .m7)
+        case ld64GotPageLo15: return (.tableEntryOnTablePage(base), .m7)
+        case ldst64AbsLo12NC: return (.memoryOnPage(base), .m11)
+        case nil: return (.memory(base: base, displacement: Int(word >> 10 & 0xfff) * 8), .m11)
+        default: return nil
+        }
+      }
+    }
+    if word & 0xdf80_0000 == 0xd280_0000, let type, movwUabs.contains(type.rawValue) {  // movz, movk
+      let part = Int(word >> 21 & 3)
+      guard Int(type.rawValue - movwUabs.lowerBound) / 2 == part else { return nil }
+      return (.part(part, isFirst: word & 0x2000_0000 == 0), .m10)
+    }
+    return relocation == nil ? tableSource(word).map { ($0, .c) } : nil
+  }
+
+  /// Copies, and the steps to the target of a jump table.
+  private static func tableSource(_ word: UInt32) -> Source? {
+    guard let second = register(word, at: 16) else { return nil }
+    if word & 0xffe0_ffe0 == 0xaa00_03e0 { return .register(second) }  // mov Xd, Xm
+    guard let base = register(word, at: 5) else { return nil }
+    // ldr, ldrb, ldrh, ldrsb, ldrsh, ldrsw with a register's offset: bit 12 scales it by the size.
+    if word & 0x3f20_0c00 == 0x3820_0800, word >> 22 & 3 != 0 {
+      let size = 1 << Int(word >> 30)
+      let isSigned = word >> 23 & 1 == 1
+      // With eight bytes that is prfm.
+      guard size == 1 || word >> 12 & 1 == 1, size < 8 || !isSigned else { return nil }
+      return .element(base: base, Element(size: size, isSigned: isSigned))
+    }
+    if word & 0xffe0_0000 == 0x8b00_0000 {  // add Xd, Xn, Xm, lsl #n
+      return .sumWithElement(base: base, element: second, shift: Int(word >> 10 & 0x3f), .whole)
+    }
+    if word & 0xffe0_0000 == 0x8b20_0000 {  // add Xd, Xn, Rm, extend #n
+      let bytes = 1 << Int(word >> 13 & 3)
+      let isSigned = word >> 15 & 1 == 1
+      return .sumWithElement(
+        base: base, element: second, shift: Int(word >> 10 & 7),
+        bytes == 8 ? .whole : isSigned ? .signed(bytes: bytes) : .unsigned(bytes: bytes))
+    }
+    return nil
+  }
+
+  /// The register whose number is in five bits of a word; `nil` for `xzr` and `sp`.
+  private static func register(_ word: UInt32, at bit: Int) -> Register? {
+    let number = Int(word >> UInt32(bit) & 31)
+    return number == 31 ? nil : Register(number)
+  }
+
+  static func placeFormed(by instruction: Instruction, in code: Span<UInt8>) -> Int? {
+    guard let word = code.littleEndian(UInt32.self, at: instruction.offset),
+      case .place(let offset)? = source(word, nil, at: instruction.offset)?.source
+    else { return nil }
+    return offset
+  }
+
+  /// Every word that is a branch decodes as one.
+  static func possibleBranchTargets(at offset: Int, in code: Span<UInt8>) -> [Int] { [] }
+
+  /// Branches, exceptions and system instructions have bits 28 to 26 in common (Arm ARM C4.1); of those with pointer
+  /// authentication, which the decoder does not know, `retaa` and `retab` end a function as `ret` does.
+  static func mayBranch(undecodedAt offset: Int, in code: Span<UInt8>) -> Bool {
+    guard let word = code.littleEndian(UInt32.self, at: offset) else { return true }
+    return word >> 26 & 7 == 0b101 && word != 0xd65f_0bff && word != 0xd65f_0fff
+  }
+
+  static func target(of branch: Instruction, _ relocation: Relocation?) -> (source: Source, shape: Shape)? { nil }
+
+  static func use(of instruction: Instruction, _ relocation: Relocation) -> AddressUse {
+    switch relocation.type {
+    case adrGotPage, adrPrelPgHi21, adrPrelPgHi21NC: .part
+    case _ where movwUabs.contains(relocation.type.rawValue) && relocation.type != movwUabsG3: .part
+    case ld64GotLo12NC, ld64GotPageLo15, ld64GotOffLo15: .other(.m7)
+    case addAbsLo12NC: .other(.m8)
+    case gotLdPrel19, adrPrelLo21: .other(.m9)
+    case movwUabsG3: .other(.m10)
+    case abs64: .other(.m11)
+    default: .other(.c)
+    }
   }
 
   /// The thunks of gcc (`__call_indirect_x8`) and of clang (`__llvm_slsblr_thunk_x8`) for `-mharden-sls`.
@@ -76,10 +186,20 @@ enum AArch64: Architecture {
     return nil
   }
 
-  /// AAPCS64, section 6.1.1: `x19` to `x29`.
-  static let calleeSaved: RegisterSet = (19...29).reduce(into: RegisterSet()) {
-    $0.insert(RegisterSet(Register($1)))
+  static func isThunk(_ symbolName: String) -> Bool { thunkRegister(symbolName) != nil }
+
+  static func isComputedReturn(_ instruction: Instruction, behind previous: Instruction?) -> Bool {
+    !instruction.effects.reads.contains(Register(30))
   }
+
+  /// AAPCS64, section 6.1.1: `x19` to `x29`.
+  static let calleeSaved = RegisterSet(numbers: 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29)
+
+  /// AAPCS64, section 6.1.1: `x0` to `x7`. The address of a result in `x8` is no address of code.
+  static let arguments = RegisterSet(numbers: 0, 1, 2, 3, 4, 5, 6, 7)
+
+  /// AAPCS64, section 6.1.1: `x0` to `x7`.
+  static let results = arguments
 
   static func name(of register: Register) -> String { "x\(register.number)" }
 
@@ -87,6 +207,34 @@ enum AArch64: Architecture {
 
   static func patchableBytes(of branch: Instruction, in code: Span<UInt8>) -> Range<Int>? {
     branchWord(at: branch.offset, in: code) == nil ? nil : branch.offset..<branch.end
+  }
+
+  static func directForm(of branch: Instruction, in code: Span<UInt8>, room: Int) -> DirectForm? {
+    let word: UInt32
+    switch branch.flow {
+    case .call: word = 0x9400_0000  // bl
+    case .jump: word = 0x1400_0000  // b
+    case .conditionalJump, .next, .trap, .stop: return nil
+    }
+    let bytes = (0..<4).map { UInt8(truncatingIfNeeded: word >> (8 * $0)) }
+    return DirectForm(bytes: bytes, opcode: branch.offset, padding: 0)
+  }
+
+  static func branchRelocation(_ kind: CallKind) -> (field: Int, type: RelocationType, addend: Int64) {
+    (0, kind == .call ? call26 : jump26, 0)
+  }
+
+  static func nops(_ count: Int) -> [UInt8] { (0..<count / 4).flatMap { _ in [0x1f, 0x20, 0x03, 0xd5] as [UInt8] } }
+
+  /// Every branch has room for a direct one: nothing has to move.
+  static func moved(
+    _ instruction: Instruction, down distance: Int, _ relocations: ArraySlice<CodeRelocation>, in code: Span<UInt8>
+  ) -> [UInt8]? { nil }
+
+  /// `ldur Wt, [Xn, #-imm]`.
+  static func readsTypeHash(_ instruction: Instruction, of register: Register, in code: Span<UInt8>) -> Bool {
+    guard let word = code.littleEndian(UInt32.self, at: instruction.offset) else { return false }
+    return word & 0xfff0_0c00 == 0xb850_0000 && AArch64.register(word, at: 5) == register
   }
 
   static func directShape(_ kind: CallKind) -> Shape { kind == .call ? .a1 : .a2 }

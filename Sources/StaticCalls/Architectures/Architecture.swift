@@ -10,6 +10,12 @@ protocol Architecture {
   /// The 32-bit PC-relative relocation of both fields of a table entry.
   static var tableRelocation: RelocationType { get }
 
+  /// The relocation of a whole address in data.
+  static var addressRelocation: RelocationType { get }
+
+  /// Whether a relocation of data makes a distance, from its field to the symbol.
+  static func isDistance(_ relocation: Relocation) -> Bool
+
   /// What the relocated field is, judged by the relocation and the bytes around it alone.
   static func field(of relocation: Relocation, in code: Span<UInt8>) -> RelocatedField
 
@@ -17,15 +23,44 @@ protocol Architecture {
   /// offset): the addend, freed from what the machine's PC-relative relocations add to it.
   static func targetOffset(of relocation: Relocation, instructionEnd end: Int) -> Int64
 
-  /// How an instruction that a relocation completes brings a trampoline's address into play; `nil` for one that is only a
-  /// part of it, such as AArch64's `adrp`.
-  static func use(of instruction: Instruction, _ relocation: Relocation) -> AddressUse?
+  /// How an instruction makes the contents of a register; `nil` for one that makes nothing that is followed. `relocation` is
+  /// the instruction's first one, in the section that holds `code`.
+  static func definition(by instruction: Instruction, _ relocation: Relocation?, in code: Span<UInt8>) -> Definition?
+
+  /// The offset in its own section that an instruction without relocation makes the address of.
+  static func placeFormed(by instruction: Instruction, in code: Span<UInt8>) -> Int?
+
+  /// Where a branch could lead that begins at an offset, whatever the bytes there are meant to be.
+  static func possibleBranchTargets(at offset: Int, in code: Span<UInt8>) -> [Int]
+
+  /// Whether the bytes at an offset, which the decoder does not know, may be a branch or anything else that ends or moves the
+  /// flow of control.
+  static func mayBranch(undecodedAt offset: Int, in code: Span<UInt8>) -> Bool
+
+  /// Where a call or jump through memory takes its target from; `nil` where that is not followed.
+  static func target(of branch: Instruction, _ relocation: Relocation?) -> (source: Source, shape: Shape)?
+
+  /// What a relocation makes of a reference whose instruction defines no register.
+  static func use(of instruction: Instruction, _ relocation: Relocation) -> AddressUse
 
   /// The register that a thunk jumps to, by the thunk's name; `nil` for any other symbol.
   static func thunkRegister(_ symbolName: String) -> Register?
 
+  /// Whether a symbol is a routine that branches to a register or to the address on top of the stack.
+  static func isThunk(_ symbolName: String) -> Bool
+
+  /// Whether a return goes to an address that the function itself put on the stack, or into a register.
+  static func isComputedReturn(_ instruction: Instruction, behind previous: Instruction?) -> Bool
+
   /// Registers that a called function must preserve.
   static var calleeSaved: RegisterSet { get }
+
+  /// Registers that may carry arguments to a called function. A register that holds the address of the called code is an
+  /// argument only if it is one of these.
+  static var arguments: RegisterSet { get }
+
+  /// Registers whose contents a caller may use when the function returns, besides those that are preserved.
+  static var results: RegisterSet { get }
 
   /// A register as its assembler spells it.
   static func name(of register: Register) -> String
@@ -36,6 +71,24 @@ protocol Architecture {
   /// The bytes that a runtime would patch of a direct branch, in the section that holds `code`; `nil` for a form it cannot
   /// retarget.
   static func patchableBytes(of branch: Instruction, in code: Span<UInt8>) -> Range<Int>?
+
+  /// A direct branch in the place of the last `room` bytes of an indirect one and what stands before it; `nil` where none fits
+  /// or the branch has a form that is not understood. `code` is the section that holds it.
+  static func directForm(of branch: Instruction, in code: Span<UInt8>, room: Int) -> DirectForm?
+
+  /// The relocation of a direct branch: the distance of its field from the opcode, its type and addend.
+  static func branchRelocation(_ kind: CallKind) -> (field: Int, type: RelocationType, addend: Int64)
+
+  /// Bytes that do nothing.
+  static func nops(_ count: Int) -> [UInt8]
+
+  /// An instruction's bytes as they are some bytes further down; `nil` where they cannot be moved.
+  static func moved(
+    _ instruction: Instruction, down distance: Int, _ relocations: ArraySlice<CodeRelocation>, in code: Span<UInt8>
+  ) -> [UInt8]?
+
+  /// Whether an instruction reads the word before the function whose address is in a register: its type's hash, with kCFI.
+  static func readsTypeHash(_ instruction: Instruction, of register: Register, in code: Span<UInt8>) -> Bool
 
   /// The shape of a direct branch with a relocation.
   static func directShape(_ kind: CallKind) -> Shape
@@ -57,6 +110,15 @@ enum RelocatedField: Equatable {
   case other
 }
 
+/// A direct branch, with a displacement of zero, for the place of an indirect one.
+struct DirectForm: Equatable {
+  var bytes: [UInt8]
+  /// The section offset of its opcode.
+  var opcode: Int
+  /// How many bytes behind it do not belong to it.
+  var padding: Int
+}
+
 /// How sure the bytes before the field are an opcode.
 enum BranchCertainty: Equatable {
   case certain
@@ -66,12 +128,10 @@ enum BranchCertainty: Equatable {
   case needsInstructionStart
 }
 
-/// How an instruction uses the address that its relocation gives it.
+/// How an instruction uses the address that its relocation gives it, where it leaves it in no register.
 enum AddressUse: Equatable {
-  /// It calls or jumps through the address in the global offset table.
-  case branchThroughTable(CallKind, Shape)
-  /// It leaves the address in a register.
-  case load(Register, Shape)
+  /// It is one part of an address, and another instruction completes it, such as AArch64's `adrp`.
+  case part
   /// It pushes the address, for a thunk to return to (gcc's idiom for retpolines without a PLT).
   case push(Shape)
   /// It compares, stores or computes with it.
@@ -122,6 +182,9 @@ public enum Shape: String, Sendable {
   /// Address in a register, and a thunk that branches to it: x86-64 retpolines; AArch64 SLS thunks.
   case t1 = "T1"
   case t3 = "T3"
+  /// Through the first word of the key: in memory; in a register.
+  case g1 = "G1"
+  case g2 = "G2"
   /// A direct branch without relocation, resolved by the assembler.
   case n = "N"
   /// A branch that no runtime can retarget.
@@ -136,5 +199,18 @@ func architecture(of machine: Machine) -> any Architecture.Type {
   switch machine {
   case .x86_64: X86_64.self
   case .aarch64: AArch64.self
+  }
+}
+
+extension RegisterSet {
+  init(numbers: Int...) {
+    self = numbers.reduce(into: []) { $0.insert(RegisterSet(Register($1))) }
+  }
+}
+
+extension Architecture {
+  /// A direct branch in the place of an indirect one, and nothing more.
+  static func directForm(of branch: Instruction, in code: Span<UInt8>) -> DirectForm? {
+    directForm(of: branch, in: code, room: branch.length)
   }
 }

@@ -15,6 +15,8 @@ enum X86_64: Architecture {
 
   static let tableRelocation = pc32
 
+  static let addressRelocation = abs64
+
   private static let abs64 = RelocationType(1)  // R_X86_64_64
   private static let pc32 = RelocationType(2)  // R_X86_64_PC32
   private static let plt32 = RelocationType(4)  // R_X86_64_PLT32
@@ -30,6 +32,8 @@ enum X86_64: Architecture {
   private static let pltOff64 = RelocationType(31)  // R_X86_64_PLTOFF64
   private static let gotPCRelX = RelocationType(41)  // R_X86_64_GOTPCRELX
   private static let rexGotPCRelX = RelocationType(42)  // R_X86_64_REX_GOTPCRELX
+
+  static func isDistance(_ relocation: Relocation) -> Bool { [pc32, pc64, plt32].contains(relocation.type) }
 
   static func field(of relocation: Relocation, in code: Span<UInt8>) -> RelocatedField {
     let offset = relocation.offset.rawValue
@@ -84,28 +88,138 @@ enum X86_64: Architecture {
     }
   }
 
-  static func use(of instruction: Instruction, _ relocation: Relocation) -> AddressUse? {
-    switch relocation.type {
-    case gotPCRel, gotPCRelX, rexGotPCRelX:
-      switch instruction.flow {
-      case .call(.memory): return .branchThroughTable(.call, .x4)
-      case .jump(.memory): return .branchThroughTable(.tail, .x5)
-      default: break
+  static func definition(
+    by instruction: Instruction, _ relocation: Relocation?, in code: Span<UInt8>
+  ) -> Definition? {
+    guard let register = instruction.destination, instruction.memory?.isSegmented != true else { return nil }
+    func definition(_ source: Source, _ shape: Shape = .c) -> Definition {
+      Definition(register: register, source: source, shape: shape)
+    }
+    switch (instruction.operation, instruction.memory) {
+    case (.move, let memory?):
+      guard instruction.destinationSize == 8, memory.size == 8 else { return nil }
+      if let relocation { return load(relocation, memory).map { definition($0, shapeOfLoad(relocation)) } }
+      return element(memory, isSigned: false).map { definition($0) } ?? plainLoad(memory).map { definition($0, .g2) }
+    case (.moveSigned, let memory?):
+      guard memory.size == 4, relocation == nil else { return nil }
+      return element(memory, isSigned: true).map { definition($0) }
+    case (.move, nil):
+      guard let relocation else { return instruction.source.map { definition(.register($0)) } }
+      return immediate(relocation, instruction, code).map { definition($0.source, $0.shape) }
+    case (.loadAddress, let memory?):
+      guard instruction.destinationSize == 8 else { return nil }
+      if let relocation {
+        guard relocation.type == pc32 || relocation.type == plt32, memory.isProgramCounterRelative else { return nil }
+        return definition(.symbol, .m2)
       }
-      if instruction.operation == .push { return .push(.x6) }
-      return load(instruction, .move, .m1)
-    case pc32, plt32: return load(instruction, .loadAddress, .m2)
-    case abs32, abs32S: return load(instruction, .move, .m3)
-    case abs64: return load(instruction, .move, .m4)
-    case pltOff64, gotOff64, pc64: return load(instruction, .move, .m5)
-    case got64, gotPCRel64: return load(instruction, .move, .m6)
-    default: return .other(.c)
+      guard let (base, index) = plainSum(memory) else { return nil }
+      return definition(.sum(base, index))
+    case (.add, nil):
+      guard relocation == nil, instruction.destinationSize == 8, let other = instruction.source else { return nil }
+      return definition(.sum(register, other))
+    default: return nil
     }
   }
 
-  private static func load(_ instruction: Instruction, _ operation: Operation, _ shape: Shape) -> AddressUse {
-    guard instruction.operation == operation, let register = instruction.destination else { return .other(.c) }
-    return .load(register, shape)
+  /// A load of eight bytes from a place that a relocation names.
+  private static func load(_ relocation: Relocation, _ memory: MemoryOperand) -> Source? {
+    switch relocation.type {
+    case gotPCRel, gotPCRelX, rexGotPCRelX: memory.isProgramCounterRelative ? .symbol : nil
+    case pc32: memory.isProgramCounterRelative ? .memoryAtSymbol : nil
+    case abs32S, abs64:
+      if memory.base != nil {
+        nil
+      } else if memory.index == nil {
+        .memoryAtSymbol
+      } else {
+        memory.scale == 8 ? .element(base: nil, Element(size: 8, isSigned: false)) : nil
+      }
+    default: nil
+    }
+  }
+
+  private static func shapeOfLoad(_ relocation: Relocation) -> Shape {
+    [gotPCRel, gotPCRelX, rexGotPCRelX].contains(relocation.type) ? .m1 : .g2
+  }
+
+  private static func plainLoad(_ memory: MemoryOperand) -> Source? {
+    guard !memory.isProgramCounterRelative else { return nil }
+    if let (base, index) = plainSum(memory) { return .memoryAtSum(base, index) }
+    guard let base = memory.base, memory.index == nil else { return nil }
+    return .memory(base: base, displacement: memory.displacement)
+  }
+
+  private static func plainSum(_ memory: MemoryOperand) -> (Register, Register)? {
+    guard let base = memory.base, let index = memory.index, memory.scale == 1, memory.displacement == 0 else {
+      return nil
+    }
+    return (base, index)
+  }
+
+  private static func element(_ memory: MemoryOperand, isSigned: Bool) -> Source? {
+    guard let base = memory.base, memory.index != nil, memory.scale == memory.size, memory.displacement == 0 else {
+      return nil
+    }
+    return .element(base: base, Element(size: memory.size, isSigned: isSigned))
+  }
+
+  /// A relocated immediate. One of 32 bits is the whole address only as the instruction widens it in the relocation's way.
+  private static func immediate(
+    _ relocation: Relocation, _ instruction: Instruction, _ code: Span<UInt8>
+  ) -> (source: Source, shape: Shape)? {
+    let field = relocation.offset.rawValue
+    switch relocation.type {
+    case abs64: return instruction.end == field + 8 ? (.symbol, .m4) : nil
+    case abs32: return isZeroExtended(instruction, field, code) ? (.symbol, .m3) : nil
+    case abs32S: return instruction.destinationSize == 8 && instruction.end == field + 4 ? (.symbol, .m3) : nil
+    case pltOff64, gotOff64, gotPCRel64, pc64: return (.distanceFromTable, .m5)
+    case got64: return (.distanceFromTable, .m6)
+    default: return nil
+    }
+  }
+
+  /// `mov $imm32, %r32`, the form b8+r.
+  private static func isZeroExtended(_ instruction: Instruction, _ field: Int, _ code: Span<UInt8>) -> Bool {
+    instruction.destinationSize == 4 && instruction.end == field + 4 && field >= 1 && code[field - 1] & 0xf8 == 0xb8
+  }
+
+  static func placeFormed(by instruction: Instruction, in code: Span<UInt8>) -> Int? {
+    guard instruction.operation == .loadAddress, let memory = instruction.memory, memory.isProgramCounterRelative else {
+      return nil
+    }
+    return instruction.end + memory.displacement
+  }
+
+  static func possibleBranchTargets(at offset: Int, in code: Span<UInt8>) -> [Int] {
+    switch code[offset] {
+    case 0xe8, 0xe9: code.littleEndian(Int32.self, at: offset + 1).map { [offset + 5 + Int($0)] } ?? []
+    case 0x80...0x8f: code.littleEndian(Int32.self, at: offset + 1).map { [offset + 5 + Int($0)] } ?? []
+    case 0x70...0x7f, 0xe0...0xe3, 0xeb:
+      code.littleEndian(Int8.self, at: offset + 1).map { [offset + 2 + Int($0)] } ?? []
+    default: []
+    }
+  }
+
+  static func mayBranch(undecodedAt offset: Int, in code: Span<UInt8>) -> Bool { true }
+
+  static func target(of branch: Instruction, _ relocation: Relocation?) -> (source: Source, shape: Shape)? {
+    guard let memory = branch.memory, !memory.isSegmented, memory.size == 8 else { return nil }
+    guard let relocation else {
+      return plainLoad(memory).map { ($0, .g2) } ?? element(memory, isSigned: false).map { ($0, .c) }
+    }
+    guard let source = load(relocation, memory) else { return nil }
+    guard source == .symbol else { return (source, .g1) }
+    return (source, branch.flow.kind == .call ? .x4 : .x5)
+  }
+
+  static func use(of instruction: Instruction, _ relocation: Relocation) -> AddressUse {
+    switch relocation.type {
+    case gotPCRel where instruction.operation == .push: return .push(.x6)
+    case gotPCRel, gotPCRelX, rexGotPCRelX, pc32, plt32, abs32, abs32S, abs64: return .other(.c)
+    case pltOff64, gotOff64, gotPCRel64, pc64: return .other(.m5)
+    case got64: return .other(.m6)
+    default: return .other(.c)
+    }
   }
 
   /// The thunks of gcc and the kernel (`__x86_indirect_thunk_rax`) and of clang (`__llvm_retpoline_r11`).
@@ -117,10 +231,29 @@ enum X86_64: Architecture {
     return nil
   }
 
-  /// psABI, figure 3.4: `rbx`, `rsp`, `rbp`, `r12` to `r15`.
-  static let calleeSaved: RegisterSet = [3, 4, 5, 12, 13, 14, 15].reduce(into: RegisterSet()) {
-    $0.insert(RegisterSet(Register($1)))
+  static func isThunk(_ symbolName: String) -> Bool {
+    ["__x86_indirect_", "__llvm_retpoline_", "__llvm_external_retpoline_", "__llvm_lvi_thunk_"].contains {
+      symbolName.hasPrefix($0)
+    }
   }
+
+  static func isComputedReturn(_ instruction: Instruction, behind previous: Instruction?) -> Bool {
+    guard let previous else { return false }
+    let stackPointer = Register(4)
+    let storesToStack = previous.operation == .move && previous.destination == nil && previous.memory?.base == stackPointer
+    return storesToStack || previous.operation == .push
+      || previous.operation == .loadAddress && previous.destination == stackPointer
+  }
+
+  /// psABI, figure 3.4: `rbx`, `rsp`, `rbp`, `r12` to `r15`.
+  static let calleeSaved = RegisterSet(numbers: 3, 4, 5, 12, 13, 14, 15)
+
+  /// psABI, figure 3.4: `rdi`, `rsi`, `rdx`, `rcx`, `r8`, `r9`. The count of vector registers in `al` and the static chain in
+  /// `r10` are no addresses of code that is called at the same time.
+  static let arguments = RegisterSet(numbers: 1, 2, 6, 7, 8, 9)
+
+  /// psABI, figure 3.4: `rax`, `rdx`.
+  static let results = RegisterSet(numbers: 0, 2)
 
   static func name(of register: Register) -> String { "%" + names[register.number] }
 
@@ -135,6 +268,65 @@ enum X86_64: Architecture {
     if branch.length >= 5, code[end - 5] == (branch.flow.kind == .call ? 0xe8 : 0xe9) { return (end - 5)..<end }
     if branch.length >= 6, code[end - 6] == 0x0f, code[end - 5] & 0xf0 == 0x80 { return (end - 6)..<end }
     return nil
+  }
+
+  /// A call ends where the old one ended, so that its return address stays; linkers put the same `67` in front of it. A jump
+  /// begins where the old one began, and `int3` behind it ends what a processor might run ahead into.
+  static func directForm(of branch: Instruction, in code: Span<UInt8>, room: Int) -> DirectForm? {
+    let spare = room - 5
+    guard spare >= 0, branch.end >= room else { return nil }
+    switch branch.flow {
+    case .call:
+      let filler = spare == 1 ? [0x67] : nops(spare)
+      return DirectForm(bytes: filler + [0xe8, 0, 0, 0, 0], opcode: branch.end - 5, padding: 0)
+    case .jump where room == branch.length:
+      return DirectForm(
+        bytes: [0xe9, 0, 0, 0, 0] + [UInt8](repeating: 0xcc, count: spare), opcode: branch.offset, padding: spare)
+    case .jump:
+      return DirectForm(bytes: nops(spare) + [0xe9, 0, 0, 0, 0], opcode: branch.end - 5, padding: 0)
+    case .conditionalJump, .next, .trap, .stop: return nil
+    }
+  }
+
+  static func branchRelocation(_ kind: CallKind) -> (field: Int, type: RelocationType, addend: Int64) {
+    (kind == .conditionalTail ? 2 : 1, plt32, -4)
+  }
+
+  /// The nops that Intel recommends (SDM volume 2, NOP), the longest first.
+  static func nops(_ count: Int) -> [UInt8] {
+    let longest = recommendedNops.count
+    guard count > 0 else { return [] }
+    return recommendedNops[min(count, longest) - 1] + nops(count - min(count, longest))
+  }
+
+  private static let recommendedNops: [[UInt8]] = [
+    [0x90],
+    [0x66, 0x90],
+    [0x0f, 0x1f, 0x00],
+    [0x0f, 0x1f, 0x40, 0x00],
+    [0x0f, 0x1f, 0x44, 0x00, 0x00],
+    [0x66, 0x0f, 0x1f, 0x44, 0x00, 0x00],
+    [0x0f, 0x1f, 0x80, 0x00, 0x00, 0x00, 0x00],
+    [0x0f, 0x1f, 0x84, 0x00, 0x00, 0x00, 0x00, 0x00],
+    [0x66, 0x0f, 0x1f, 0x84, 0x00, 0x00, 0x00, 0x00, 0x00],
+  ]
+
+  static func moved(
+    _ instruction: Instruction, down distance: Int, _ relocations: ArraySlice<CodeRelocation>, in code: Span<UInt8>
+  ) -> [UInt8]? {
+    // The linker works out a relocated distance anew. One that the assembler worked out would have to change.
+    let pcRelative = [pc32, plt32, gotPCRel, gotPCRelX, rexGotPCRelX]
+    if instruction.memory?.isProgramCounterRelative == true,
+      !relocations.contains(where: { pcRelative.contains($0.relocation.type) })
+    {
+      return nil
+    }
+    return (instruction.offset..<instruction.end).map { code[$0] }
+  }
+
+  static func readsTypeHash(_ instruction: Instruction, of register: Register, in code: Span<UInt8>) -> Bool {
+    guard let memory = instruction.memory, memory.base == register, memory.index == nil else { return false }
+    return memory.size == 4 && memory.displacement < 0
   }
 
   static func directShape(_ kind: CallKind) -> Shape {

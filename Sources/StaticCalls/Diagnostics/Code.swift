@@ -31,6 +31,19 @@ public enum Code: String, CaseIterable, Sendable {
   case operandSizePrefix = "SC036"
   case besideTrampoline = "SC037"
   case fatObject = "SC038"
+  case noRoom = "SC039"
+  case registerInUse = "SC040"
+  case notOnEveryPath = "SC041"
+  case entered = "SC042"
+  case unwindInfo = "SC043"
+  case namedInstruction = "SC044"
+  case unboundedJump = "SC045"
+  case undecodedFunction = "SC046"
+  case unreadableTables = "SC047"
+  case largePositionIndependent = "SC048"
+  case checkedTarget = "SC049"
+  case testedKey = "SC050"
+  case storedAddress = "SC051"
 
   case tableSection = "SC101"
   case missingEntry = "SC102"
@@ -59,11 +72,36 @@ public enum Code: String, CaseIterable, Sendable {
   /// The message for a call of `callName` that stays behind; `through` is what the call goes through.
   func describe(callThrough through: String, of callName: String) -> String {
     switch self {
-    case .throughTable: "call through the \(through) to \(callName) stays indirect"
-    case .throughRegister, .throughThunk: "call through \(through) to \(callName) stays indirect"
+    case _ where reasonToStay != nil, .throughTable, .throughRegister, .throughThunk:
+      "call through \(through == "GOT" ? "the GOT" : through) to \(callName) stays indirect"
+        + (reasonToStay.map { ": \($0)" } ?? "")
     case .unpatchableBranch, .operandSizePrefix: "\(through) to \(callName) cannot be patched"
     case .undecoded: "a reference to \(callName) stands in bytes that cannot be decoded"
     default: "\(through) refers to \(callName)"
+    }
+  }
+
+  /// Whether it says why an indirect call stays as it is.
+  var isAboutIndirectCall: Bool {
+    reasonToStay != nil || [.throughTable, .throughRegister, .throughThunk].contains(self)
+  }
+
+  /// Why an indirect call cannot become direct, for the end of a message.
+  var reasonToStay: String? {
+    switch self {
+    case .noRoom: "a direct call does not fit"
+    case .registerInUse: "no room, because the register is still needed"
+    case .notOnEveryPath: "the address is not the same on every path"
+    case .entered: "something leads into the middle of the code to be changed"
+    case .unwindInfo: "the unwind rules change between load and call"
+    case .namedInstruction: "a table names these instructions"
+    case .unboundedJump: "a jump in the function may lead anywhere"
+    case .undecodedFunction: "the function cannot be decoded"
+    case .unreadableTables: "the object's tables of addresses cannot be read"
+    case .largePositionIndependent: "the address is computed from the GOT's start"
+    case .checkedTarget: "its target is checked before (kCFI)"
+    case .testedKey: "the key's word is also looked at"
+    default: nil
     }
   }
 
@@ -79,7 +117,7 @@ public enum Code: String, CaseIterable, Sendable {
     }
   }
 
-  private var text: Text { inputText ?? callText ?? tableText ?? Text(rawValue, "") }
+  private var text: Text { inputText ?? callText ?? indirectText ?? tableText ?? Text(rawValue, "") }
 
   private var inputText: Text? {
     switch self {
@@ -243,30 +281,6 @@ public enum Code: String, CaseIterable, Sendable {
 
   private var callText: Text? {
     switch self {
-    case .throughTable:
-      Text(
-        "call through the global offset table stays indirect",
-        """
-        The call loads the trampoline's address from the global offset table (-fno-plt). It works at run time, goes through the
-        trampoline, and is not patched.
-        Compile without -fno-plt, or declare the trampoline with hidden visibility.
-        """, help: "Compile without -fno-plt, or declare the trampoline hidden.")
-    case .throughRegister:
-      Text(
-        "call through a register stays indirect",
-        """
-        The trampoline's address is loaded into a register and called there: two instructions do what one direct call would. The
-        call works at run time, goes through the trampoline, and is not patched.
-        It comes from -fno-plt, from -mcmodel=large, or from a pointer to the trampoline in the source.
-        """, help: "Compile without -fno-plt and -mcmodel=large, and call the trampoline by its name.")
-    case .throughThunk:
-      Text(
-        "call through a thunk stays indirect",
-        """
-        The trampoline's address goes to a retpoline or to a thunk against straight-line speculation, the dearest way to call
-        anything. The call works at run time, goes through the trampoline, and is not patched.
-        It comes from a pointer to the trampoline, or from -fno-plt or -mcmodel=large together with the thunks.
-        """, help: "Compile without -fno-plt and -mcmodel=large, and call the trampoline by its name.")
     case .addressTaken:
       Text(
         "the trampoline's address is taken",
@@ -311,6 +325,138 @@ public enum Code: String, CaseIterable, Sendable {
         A fat LTO object has machine code and, besides, the compiler's intermediate code. The machine code is annotated. If the final
         link uses link-time optimisation, it compiles the intermediate code again, and the table is lost with the machine code.
         """, help: "If the final link uses link-time optimisation, annotate the object that comes out of it.")
+    default: nil
+    }
+  }
+
+  private static let spelling = "Compile without -fno-plt and -mcmodel=large, and call the trampoline by its name."
+
+  private var indirectText: Text? {
+    switch self {
+    case .throughTable:
+      Text(
+        "call through the global offset table stays indirect",
+        """
+        The call loads the trampoline's address from the global offset table (-fno-plt), or its target from the key. It works at run
+        time, goes through the trampoline, and is not patched.
+        annotate makes such calls direct, but for --no-rewrite and for code that is copied over other code (.altinstr_replacement).
+        """, help: "Annotate without --no-rewrite, compile without -fno-plt, or declare the trampoline hidden.")
+    case .throughRegister:
+      Text(
+        "call through a register stays indirect",
+        """
+        The trampoline's address is loaded into a register and called there. The call works at run time, goes through the
+        trampoline, and is not patched.
+        annotate makes such calls direct where it can prove them, but for --no-rewrite and for code that is copied over other code
+        (.altinstr_replacement).
+        """, help: "Annotate without --no-rewrite, or call the trampoline by its name.")
+    case .throughThunk:
+      Text(
+        "call through a thunk stays indirect",
+        """
+        The trampoline's address goes to a retpoline or to a thunk against straight-line speculation, the dearest way to call
+        anything. The call works at run time, goes through the trampoline, and is not patched.
+        annotate makes such calls direct, but for --no-rewrite, for code that is copied over other code (.altinstr_replacement), and
+        where the address is pushed in another way than gcc's.
+        """, help: "Annotate without --no-rewrite, or call the trampoline by its name.")
+    case .noRoom:
+      Text(
+        "a direct call does not fit in the place of an indirect one",
+        """
+        On x86-64 a direct call takes 5 bytes and one through a register 2 or 3. The missing bytes can come from the instruction that
+        loads the register, where that stands in the same block in front of the call. Here it does not: it was moved out of a loop,
+        serves several calls, or came into the register by way of another one; or something between them cannot be moved.
+        The call works at run time, goes through the trampoline, and is not patched.
+        """, help: Self.spelling)
+    case .registerInUse:
+      Text(
+        "a direct call does not fit, because the register is still needed",
+        """
+        On x86-64 the bytes for a direct call have to come from the instruction that loads the register. But the register serves
+        further calls, is looked at by other instructions, or may be an argument of the call, so the load has to stay.
+        The call works at run time, goes through the trampoline, and is not patched.
+        """, help: Self.spelling)
+    case .notOnEveryPath:
+      Text(
+        "the address in the register is not the same on every path",
+        """
+        On some way to the call the register holds the trampoline's address, and on another it may hold something else: the source
+        selects between functions, or control may come from where it is not seen (a jump table, the label of an asm goto, a landing
+        pad). A direct call would be wrong on that other way.
+        The call works at run time, goes through whatever the register holds, and is not patched.
+        """, help: "Call the trampoline by its name in each branch of the code.")
+    case .entered:
+      Text(
+        "something leads into the middle of the code that would change",
+        """
+        A symbol, a branch or a table names a place between the load and the call, or inside an instruction. Code that jumps there
+        must find what it expects. The call stays as it is: it works, goes through the trampoline, and is not patched.
+        """, help: Self.spelling)
+    case .unwindInfo:
+      Text(
+        "the unwind rules change between the load and the call",
+        """
+        To make room, the instructions between the load and the call would move, and with them the places where the unwind table
+        (.eh_frame) changes its rules: a debugger or profiler that stops there would see a wrong call stack. The call stays as it is:
+        it works, goes through the trampoline, and is not patched.
+        """, help: Self.spelling)
+    case .namedInstruction:
+      Text(
+        "a table names the instructions, and something may change them",
+        """
+        A table such as .altinstructions, .retpoline_sites or __bug_table names this code: the kernel examines or replaces it at boot. The
+        call stays as it is: it works, goes through the trampoline, and is not patched.
+        """, help: "Annotate the object before objtool or anything else adds such tables, or leave it to the default spelling.")
+    case .unboundedJump:
+      Text(
+        "a jump in the function may lead anywhere",
+        """
+        The function jumps to a computed address, in a form that is not known as a jump table, and takes addresses of its own code. Control
+        might arrive between the load of the trampoline's address and the call. The call stays as it is: it works, goes through
+        the trampoline, and is not patched.
+        """, help: "Compile with -fno-jump-tables, or call the trampoline by its name.")
+    case .undecodedFunction:
+      Text(
+        "the function cannot be decoded as a whole",
+        """
+        The decoder does not know some bytes of the function, so what its registers hold cannot be proved. The call stays as it is: it
+        works, goes through the trampoline, and is not patched.
+        """, help: Self.spelling)
+    case .unreadableTables:
+      Text(
+        "tables of addresses cannot be read",
+        """
+        The unwind tables have a form that is not known, or there are relocations of another kind than SHT_RELA. Control might enter the
+        function where it is not seen. The call stays as it is: it works, goes through the trampoline, and is not patched.
+        """, help: Self.spelling)
+    case .largePositionIndependent:
+      Text(
+        "the address is computed from the start of the global offset table",
+        """
+        With -mcmodel=large and -fPIC together, code adds a distance to the start of the global offset table, which it keeps in a register.
+        The direct call that would replace it might not reach. The call works, goes through the trampoline, and is not patched.
+        """, help: "Compile without -mcmodel=large or without -fPIC, or declare the trampoline hidden.")
+    case .checkedTarget:
+      Text(
+        "the call's target is checked before",
+        """
+        With -fsanitize=kcfi the code in front of the call compares the type of the function in the register. A direct call would leave a
+        check that checks nothing. The call works, goes through the trampoline, and is not patched.
+        """, help: "Call the trampoline by its name: then there is no check.")
+    case .testedKey:
+      Text(
+        "the word of the key is also looked at",
+        """
+        Code loads the key's word and tests, compares or stores it besides calling it: `if (key.func) key.func()`. A direct call would go
+        where the key points at that moment, which may be elsewhere than where the test looked. The call stays as it is.
+        """, help: "Read the key anew for the call, or drop the test and let the key point to a function that does nothing.")
+    case .storedAddress:
+      Text(
+        "the trampoline's address is stored in memory",
+        """
+        The code writes the trampoline's address to memory: a variable, a structure, or, without optimisation, a stack slot. A call through
+        memory that the program can write is not followed. It works and goes through the trampoline.
+        """, help: "Compile with optimisation, or call the trampoline by its name.")
     default: nil
     }
   }

@@ -71,6 +71,13 @@ struct Functions {
     return (labels[position].symbol, offset - labels[position].start)
   }
 
+  /// Whether a symbol names exactly this place.
+  func isLabel(_ offset: Int, in section: SectionIndex) -> Bool {
+    guard let labels = labels[section] else { return false }
+    let position = labels.partitionPoint { $0.start >= offset }
+    return position < labels.count && labels[position].start == offset
+  }
+
   /// A stretch of code around an offset that begins at an instruction: a function, or what lies between two labels or ends of
   /// functions. Stretches do not share code, whatever sizes the symbols claim.
   func stretch(around offset: Int, in section: SectionIndex, size: Int) -> Range<Int> {
@@ -123,10 +130,10 @@ extension [Functions.Label] {
   }
 }
 
-extension Array {
+extension RandomAccessCollection where Index == Int {
   /// The first index from which on `belongsBehind` holds; it must not hold for any element before that.
   func partitionPoint(_ belongsBehind: (Element) -> Bool) -> Int {
-    var (low, high) = (0, count)
+    var (low, high) = (startIndex, endIndex)
     while low < high {
       let middle = (low + high) / 2
       if belongsBehind(self[middle]) { high = middle } else { low = middle + 1 }

@@ -4,6 +4,8 @@ import ObjectFile
 enum ReferenceTarget: Sendable {
   /// A trampoline symbol, by its number.
   case trampoline(Int)
+  /// A trampoline's key, where calls through keys are followed.
+  case key(Int)
   /// A section that holds trampolines; the addend tells whether one of them is meant.
   case section(SectionIndex)
 }
@@ -78,6 +80,8 @@ struct References {
       for position in relocations.indices {
         let relocation = relocations[position]
         guard let target = index.target(of: relocation.symbol), relocation.type != .none else { continue }
+        // A key in data is no use of the trampoline.
+        if case .key = target, !object[section].flags.contains(.execInstr) { continue }
         references.append(Reference(section: section, relocation: relocation, target: target))
       }
     }

@@ -2,7 +2,8 @@ import ObjectFile
 
 /// A trampoline symbol: by its name, whatever its binding and wherever it is defined.
 struct Trampoline: Sendable {
-  var symbol: SymbolIndex
+  /// `nil` where the object names only the key, and the trampoline has to be added.
+  var symbol: SymbolIndex?
   /// The name without the prefix: the name of the static call.
   var callName: [UInt8]
   var place: SymbolPlace
@@ -38,16 +39,21 @@ struct TrampolineIndex {
   private enum Role {
     case other
     case trampoline(Int32)
+    case key(Int32)
     case section(Int32)
   }
 
   /// Looks through the symbols of `object`. An object whose symbol names do not contain the prefix has no trampolines.
   init(_ object: borrowing ObjectFile, _ options: Options) throws(ObjectFileError) {
-    guard object.symbolNamesContain(options.trampolinePrefix) else { return }
+    guard
+      object.symbolNamesContain(options.trampolinePrefix)
+        || options.callsThroughKeys && object.symbolNamesContain(options.keyPrefix)
+    else { return }
     try object.withSymbols { symbols, names throws(ObjectFileError) in
       try collectSymbols(symbols, names, object, options)
+      let followed = options.callsThroughKeys ? followKeys() : []
       guard !trampolines.isEmpty else { return }
-      assignRoles(symbols, object)
+      assignRoles(symbols, followed, object)
     }
   }
 
@@ -66,6 +72,7 @@ struct TrampolineIndex {
     switch roles[symbol.rawValue] {
     case .other: nil
     case .trampoline(let ordinal): .trampoline(Int(ordinal))
+    case .key(let ordinal): .key(Int(ordinal))
     case .section(let section): .section(SectionIndex(Int(section)))
     }
   }
@@ -108,11 +115,35 @@ struct TrampolineIndex {
     positions[section, default: [:]][value] = number
   }
 
-  private mutating func assignRoles(_ symbols: Span<Symbol>, _ object: borrowing ObjectFile) {
+  /// The keys whose calls are to be followed, each with its trampoline, which is added where only the key is there. A local key
+  /// without a trampoline beside it is left alone: a trampoline in another object could not reach it.
+  private mutating func followKeys() -> [(key: SymbolIndex, trampoline: Int)] {
+    var numbers: [[UInt8]: Int] = [:]
+    for (number, trampoline) in trampolines.enumerated() where trampoline.binding != .local {
+      numbers[trampoline.callName] = number
+    }
+    var followed: [(key: SymbolIndex, trampoline: Int)] = []
+    for (name, named) in keys.sorted(by: { $0.key.lexicographicallyPrecedes($1.key) }) {
+      for key in named where key.binding != .local {
+        if numbers[name] == nil {
+          numbers[name] = trampolines.count
+          trampolines.append(
+            Trampoline(symbol: nil, callName: name, place: .undefined, value: 0, binding: .global, file: 0))
+        }
+        if let number = numbers[name] { followed.append((key.symbol, number)) }
+      }
+    }
+    return followed
+  }
+
+  private mutating func assignRoles(
+    _ symbols: Span<Symbol>, _ followed: [(key: SymbolIndex, trampoline: Int)], _ object: borrowing ObjectFile
+  ) {
     roles = [Role](repeating: .other, count: symbols.count)
     for (ordinal, trampoline) in trampolines.enumerated() {
-      roles[trampoline.symbol.rawValue] = .trampoline(Int32(ordinal))
+      if let symbol = trampoline.symbol { roles[symbol.rawValue] = .trampoline(Int32(ordinal)) }
     }
+    for (key, trampoline) in followed { roles[key.rawValue] = .key(Int32(trampoline)) }
     for index in 0..<(object.symbolTable?.firstGlobal ?? 0) where symbols[index].type == .section {
       if case .section(let section) = object.place(of: symbols[index], at: SymbolIndex(index)),
         positions[section] != nil

@@ -4,15 +4,16 @@ import ObjectFile
 ///
 /// The object was read back by the reader that checks any object. The edit's own check compares everything that must not have
 /// changed; then the table, as read back, is verified against the code in both directions. Where symbols were added, the code
-/// is surveyed anew; otherwise the code, its relocations and the symbols are the very bytes that `survey` was made from.
+/// is surveyed anew, and so it is where branches became direct; otherwise the code, its relocations and the symbols are the very bytes that
+/// `survey` was made from.
 func selfCheck(
   _ edited: borrowing EditedObject, of original: borrowing ObjectFile, _ survey: Survey, _ options: Options
 ) throws {
-  if let difference = edited.difference(from: original) {
+  if let difference = try edited.difference(from: original) {
     throw Refusal([Diagnostic(.selfCheck, .error, "\(difference) (a bug in staticcall)", help: Code.selfCheck.help)])
   }
   var outcome = survey
-  if edited.plan.addsSymbols {
+  if edited.plan.addsSymbols || edited.plan.changesCode {
     outcome = try surveyObject(edited.object, options)
   } else {
     outcome.table = try ExistingTable(in: edited.object, options)

@@ -24,6 +24,8 @@ public struct Annotation: Sendable {
   public var added: Int
   /// Entries that go because `--rebuild` asks for it.
   public var removed: Int
+  /// How many indirect calls become direct, by what they go through today.
+  public var madeDirect: [(route: String, calls: Int)]
   /// Calls that reach a trampoline and cannot be in the table, as warnings.
   public var left: [Diagnostic]
   /// The new entries in the order of the table: place, kind and name of the static call.
@@ -40,6 +42,11 @@ public struct Annotation: Sendable {
     _ plan: TablePlan, _ survey: Survey, _ object: borrowing ObjectFile, _ options: Options, isDryRun: Bool
   ) {
     left = survey.callsLeft(in: object)
+    let routes = survey.sites.compactMap { $0.rewrite?.route }
+    madeDirect = Rewrite.Route.allCases.compactMap { route in
+      let calls = routes.count { $0 == route }
+      return calls == 0 ? nil : (route.rawValue, calls)
+    }
     entries = plan.entries.count
     keys = Set(Set(plan.entries.map(\.site.trampoline)).map { survey.index.trampolines[$0].callName }).count
     added = plan.missing
@@ -66,11 +73,19 @@ public struct Annotation: Sendable {
 }
 
 extension Survey {
-  /// The calls that reach a trampoline and cannot be in the table, as warnings in the order of their places.
-  func callsLeft(in object: borrowing ObjectFile) -> [Diagnostic] {
+  /// The calls that reach a trampoline and cannot be in the table, as warnings in the order of their places; on request with those
+  /// that could be made direct.
+  func callsLeft(in object: borrowing ObjectFile, includingConvertible: Bool = false) -> [Diagnostic] {
     var all = findings
     for site in sites {
-      guard case .left(let code) = site.status, code != .addressTaken else { continue }
+      let code: Code
+      switch site.status {
+      case .direct, .leftOut, .left(.addressTaken), .left(.storedAddress): continue
+      case .left(let reason): code = reason
+      case .convertible(let rewrite):
+        guard includingConvertible else { continue }
+        code = rewrite.route.codeWhenLeft
+      }
       all.append(
         Finding(
           code, .warning, section: site.section, offset: site.offset,

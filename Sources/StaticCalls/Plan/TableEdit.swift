@@ -1,17 +1,18 @@
 import ObjectFile
 
 extension EditPlan {
-  /// The edit that makes an object's table hold exactly `entries`.
+  /// The edit that makes the planned branches direct and an object's table hold exactly the planned entries.
   ///
   /// The first table section gets all of them; further ones, which `ld -r` can leave behind, become empty.
   init(
-    writing entries: [TablePlan.PlannedEntry], over table: ExistingTable, _ index: TrampolineIndex, _ options: Options,
+    writing plan: TablePlan, over table: ExistingTable, _ index: TrampolineIndex, _ options: Options,
     _ object: borrowing ObjectFile
   ) {
     self.init()
+    let entries = plan.entries
     let type = architecture(of: object.machine).tableRelocation
     let bases = siteBases(of: entries, in: object)
-    var addedKeys: [[UInt8]: Int] = [:]
+    var symbols = CallSymbols(index, options)
     var relocations: [PlannedRelocation] = []
     relocations.reserveCapacity(entries.count * 2)
     for (number, entry) in entries.enumerated() {
@@ -25,8 +26,8 @@ extension EditPlan {
       let key: SymbolReference =
         switch entry.key {
         case .symbol(let symbol): .existing(symbol)
-        case .trampoline: .existing(trampoline.symbol)
-        case .missing, .ambiguous: addKey(of: trampoline, &addedKeys, options)
+        case .trampoline: symbols.trampoline(entry.site.trampoline)
+        case .missing, .ambiguous: symbols.added(options.keyPrefix + trampoline.callName)
         }
       relocations.append(
         PlannedRelocation(
@@ -34,6 +35,8 @@ extension EditPlan {
           addend: entry.site.kind?.flags ?? 0))
     }
     place(relocations, table, options, object)
+    change(plan.edits, &symbols)
+    globalSymbols = symbols.added.map { NewSymbol(name: $0, type: .noType, section: nil) }
   }
 
   private mutating func place(
@@ -94,15 +97,5 @@ extension EditPlan {
       localSymbols.append(NewSymbol(name: [], type: .section, section: section))
     }
     return bases
-  }
-
-  private mutating func addKey(
-    of trampoline: Trampoline, _ added: inout [[UInt8]: Int], _ options: Options
-  ) -> SymbolReference {
-    if let known = added[trampoline.callName] { return .newGlobal(known) }
-    let position = globalSymbols.count
-    added[trampoline.callName] = position
-    globalSymbols.append(NewSymbol(name: options.keyPrefix + trampoline.callName, type: .noType, section: nil))
-    return .newGlobal(position)
   }
 }

@@ -6,6 +6,8 @@ struct TablePlan {
   var entries: [PlannedEntry] = []
   /// How many of them are not in it yet.
   var missing = 0
+  /// The changes that make indirect branches direct.
+  var edits: [CodeEdit] = []
   /// What is in the table and does not belong there.
   var stale: [StaleEntry] = []
   /// Whether the table's sections themselves are not as they must be.
@@ -27,7 +29,9 @@ struct TablePlan {
   init(_ survey: borrowing Survey, _ options: Options) {
     isMalformed = !survey.table.faults.isEmpty
     // The order of the table: by section index, then offset.
-    let sites = survey.sites.filter { $0.status == .direct }.sorted { $0.position < $1.position }
+    let sites = survey.sites.compactMap(\.inTable).sorted { $0.position < $1.position }
+    edits = sites.compactMap { $0.rewrite?.edit }
+    if !edits.isEmpty { edits += survey.deadLoads }
     let keys = survey.index.keys(options)
     entries = sites.map { PlannedEntry(site: $0, key: keys[$0.trampoline]) }
     let expected = Dictionary(entries.map { ($0.site.position, $0) }, uniquingKeysWith: { first, _ in first })
@@ -41,7 +45,7 @@ struct TablePlan {
   }
 
   /// Whether the table already is as it must be.
-  var isUpToDate: Bool { missing == 0 && stale.isEmpty && !isMalformed }
+  var isUpToDate: Bool { missing == 0 && stale.isEmpty && edits.isEmpty && !isMalformed }
 
   private static func reasonAgainst(
     _ entry: TableEntry, _ expected: [SitePosition: PlannedEntry], _ found: inout Set<SitePosition>,

@@ -22,8 +22,30 @@ struct CallSite: Sendable {
     case direct
     /// A direct branch in a section whose sites stay out of the table.
     case leftOut
+    /// An indirect branch that is going to be direct.
+    case convertible(Rewrite)
     /// A branch that reaches the trampoline and is none that a runtime could patch, or a use of the address; with the reason.
     case left(Code)
+  }
+}
+
+extension CallSite {
+  /// The site as it is once its branch is direct, or `nil` for one that has no place in the table.
+  var inTable: CallSite? {
+    switch status {
+    case .direct: return self
+    case .convertible(let rewrite):
+      var site = self
+      site.offset = rewrite.offset
+      site.length = rewrite.length
+      return site
+    case .leftOut, .left: return nil
+    }
+  }
+
+  var rewrite: Rewrite? {
+    guard case .convertible(let rewrite) = status else { return nil }
+    return rewrite
   }
 }
 
@@ -35,14 +57,20 @@ struct CallSiteResolver: ~Copyable {
   private(set) var sites: [CallSite] = []
   /// Addresses that are no trampoline's start: branches beside one.
   private(set) var findings: [Finding] = []
+  /// Loads that are dead once the convertible branches are direct.
+  private(set) var deadLoads: [CodeEdit] = []
+  private var indirect: IndirectUses
+  /// Uses of addresses by something else than a direct branch, in the section at hand, by the start of their stretch of code.
+  private var uses: [Int: [Use]] = [:]
 
   /// Prepares to resolve references in `sections`.
   init(
-    _ index: TrampolineIndex, _ sections: Set<SectionIndex>, _ object: borrowing ObjectFile
+    _ index: TrampolineIndex, _ sections: Set<SectionIndex>, _ options: Options, _ object: borrowing ObjectFile
   ) throws(DisassemblyError) {
     architecture = StaticCalls.architecture(of: object.machine)
     self.index = index
     code = try CodeReader(architecture, sections: sections)
+    indirect = IndirectUses(index, sections, options, object)
   }
 
   /// Resolves the references in one section's code.
@@ -51,6 +79,7 @@ struct CallSiteResolver: ~Copyable {
   ) throws(ObjectFileError) {
     let first = sites.count
     for reference in references { try resolve(reference, object) }
+    try resolveUses(in: section, role: role, object)
     guard role == .leftOut else { return }
     for position in sites[first...].indices where sites[position].status == .direct {
       sites[position].status = .leftOut
@@ -139,7 +168,7 @@ struct CallSiteResolver: ~Copyable {
   /// The trampoline at a distance from what the relocation names.
   private func trampoline(_ reference: Reference, targetOffset: Int64) -> Int? {
     switch reference.target {
-    case .trampoline(let number): targetOffset == 0 ? number : nil
+    case .trampoline(let number), .key(let number): targetOffset == 0 ? number : nil
     case .section(let section): index.trampoline(in: section, at: Int(targetOffset))
     }
   }
@@ -148,7 +177,7 @@ struct CallSiteResolver: ~Copyable {
   /// the addend is off.
   private func trampolineMeant(_ reference: Reference) -> Int? {
     switch reference.target {
-    case .trampoline(let number): number
+    case .trampoline(let number), .key(let number): number
     case .section:
       trampoline(reference, targetOffset: reference.relocation.addend)
         ?? trampoline(reference, targetOffset: reference.relocation.addend &+ 4)
@@ -178,73 +207,63 @@ struct CallSiteResolver: ~Copyable {
       addInData(reference, .undecoded)
       return
     }
-    let instruction = stretch.instructions[position]
+    uses[stretch.range.lowerBound, default: []].append(Use(reference: reference, position: position))
+  }
+
+  /// A use of a trampoline's address by the instruction at a position of its stretch.
+  private struct Use {
+    var reference: Reference
+    var position: Int
+  }
+
+  /// Follows the addresses that instructions use, one function at a time.
+  private mutating func resolveUses(
+    in section: SectionIndex, role: SectionRole, _ object: borrowing ObjectFile
+  ) throws(ObjectFileError) {
+    let uses = uses.sorted { $0.key < $1.key }
+    self.uses = [:]
+    for (start, uses) in uses {
+      guard let stretch = try code.stretch(around: start, in: section, object) else { continue }
+      let rewriter = try indirect.rewriter(for: stretch, role: role, &code, object)
+      sites += rewriter.sites
+      deadLoads += rewriter.deadLoads
+      let branches = Set(rewriter.sites.map(\.offset.rawValue))
+      for use in uses {
+        let instruction = stretch.instructions[use.position]
+        guard !branches.contains(instruction.offset), !rewriter.usedLoads.contains(instruction.offset) else { continue }
+        addUse(use, instruction)
+      }
+    }
+  }
+
+  /// Lists the use of an address that no branch was seen to go to.
+  private mutating func addUse(_ use: Use, _ instruction: Instruction) {
+    let relocation = use.reference.relocation
     let target = architecture.targetOffset(of: relocation, instructionEnd: instruction.end)
-    guard let use = architecture.use(of: instruction, relocation),
-      let trampoline = trampoline(reference, targetOffset: target)
-    else { return }
-    switch use {
-    case .branchThroughTable(let kind, let shape):
-      add(
-        section, instruction.offset, instruction.length, kind, shape, trampoline, .left(.throughTable), through: "GOT")
+    if case .key = use.reference.target { return }
+    guard let trampoline = trampoline(use.reference, targetOffset: target) else { return }
+    let section = use.reference.section
+    switch architecture.use(of: instruction, relocation) {
+    case .part: break
     case .push(let shape):
       add(
         section, instruction.offset, instruction.length, .call, shape, trampoline, .left(.throughThunk),
         through: "pushed address")
-    case .load(let register, let shape):
-      try addCalls(through: register, from: position, of: stretch, section, shape, trampoline, object)
     case .other(let shape):
+      let through = instruction.destination.map { architecture.name(of: $0) } ?? "address"
       add(
-        section, instruction.offset, instruction.length, nil, shape, trampoline, .left(.addressTaken),
-        through: "address")
+        section, instruction.offset, instruction.length, nil, shape, trampoline, .left(.addressTaken), through: through)
     }
   }
 
   /// Lists an address that stands among the code and is no part of a known instruction.
   private mutating func addInData(_ reference: Reference, _ reason: Code) {
+    if case .key = reference.target { return }
     guard let trampoline = trampolineMeant(reference) else { return }
     add(
       reference.section, reference.relocation.offset.rawValue, 4, nil, architecture.shapeInData(reference.relocation),
       trampoline, .left(reason), through: "data in code")
   }
-
-  /// Follows a register that holds the trampoline's address down the straight line of code behind the load, and lists the
-  /// branches through it.
-  private mutating func addCalls(
-    through register: Register, from load: Int, of stretch: DecodedStretch, _ section: SectionIndex, _ shape: Shape,
-    _ trampoline: Int, _ object: borrowing ObjectFile
-  ) throws(ObjectFileError) {
-    let first = sites.count
-    search: for instruction in stretch.instructions[(load + 1)...].prefix(Self.longestStraightLine) {
-      switch instruction.flow {
-      case .call(.register(register)), .jump(.register(register)):
-        add(
-          section, instruction.offset, instruction.length, instruction.flow.kind, shape, trampoline,
-          .left(.throughRegister), through: architecture.name(of: register))
-      case .call(.direct), .jump(.direct), .conditionalJump(.direct):
-        guard let symbol = try code.relocatedSymbol(in: instruction, section, object) else { break }
-        let thunk = object.name(of: symbol)
-        guard architecture.thunkRegister(thunk) == register else { break }
-        add(
-          section, instruction.offset, instruction.length, instruction.flow.kind, architecture.thunkShape, trampoline,
-          .left(.throughThunk), through: thunk)
-      default: break
-      }
-      switch instruction.flow {
-      case .jump, .stop: break search
-      case .call where !architecture.calleeSaved.contains(register): break search
-      default: if instruction.writes.contains(register) { break search }
-      }
-    }
-    guard sites.count == first else { return }
-    let instruction = stretch.instructions[load]
-    add(
-      section, instruction.offset, instruction.length, nil, shape, trampoline, .left(.addressTaken),
-      through: architecture.name(of: register))
-  }
-
-  /// How far a loaded address is followed, in instructions; the longest distance that compilers make is 26.
-  private static let longestStraightLine = 512
 
   // MARK: Branches without relocation
 
@@ -304,7 +323,7 @@ extension ControlFlow {
     case .call: .call
     case .jump: .tail
     case .conditionalJump: .conditionalTail
-    case .next, .stop: nil
+    case .next, .trap, .stop: nil
     }
   }
 }

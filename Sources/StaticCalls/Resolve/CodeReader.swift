@@ -6,6 +6,10 @@ struct DecodedStretch {
   var section: SectionIndex
   var range: Range<Int>
   var instructions: [Instruction]
+  /// The parts of the range that hold data.
+  var data: [Range<Int>] = []
+
+  func isData(_ offset: Int) -> Bool { data.contains { $0.contains(offset) } }
 
   /// The position of the instruction whose bytes include a section offset.
   func position(of offset: Int) -> Int? {
@@ -13,6 +17,16 @@ struct DecodedStretch {
     guard behind > 0, offset < instructions[behind - 1].end else { return nil }
     return behind - 1
   }
+}
+
+/// A relocation of code, with the place of its record.
+struct CodeRelocation: Equatable {
+  /// The section offset of the field, in bytes.
+  var offset: Int { relocation.offset.rawValue }
+  var relocation: Relocation
+  /// The `SHT_RELA` section that holds the record, and its position there.
+  var table: SectionIndex
+  var position: Int
 }
 
 /// Decodes code on demand: one instruction where its start is known, a whole stretch where it is not.
@@ -26,7 +40,7 @@ struct CodeReader: ~Copyable {
   /// The last stretch that was decoded: references come in ascending order.
   private var last: DecodedStretch?
   /// The relocations of the section that was last asked about, in ascending order of offset.
-  private var relocated: (section: SectionIndex, symbols: [(offset: Int, symbol: SymbolIndex)])?
+  private var relocated: (section: SectionIndex, relocations: [CodeRelocation])?
 
   init(_ architecture: any Architecture.Type, sections: Set<SectionIndex>) throws(DisassemblyError) {
     self.architecture = architecture
@@ -65,10 +79,10 @@ struct CodeReader: ~Copyable {
   mutating func relocatedSymbol(
     in instruction: Instruction, _ section: SectionIndex, _ object: borrowing ObjectFile
   ) throws(ObjectFileError) -> SymbolIndex? {
-    let symbols = try relocatedSymbols(of: section, object)
-    let position = symbols.partitionPoint { $0.offset >= instruction.offset }
-    guard position < symbols.count, symbols[position].offset < instruction.end else { return nil }
-    return symbols[position].symbol
+    let relocations = try relocations(of: section, object)
+    let position = relocations.partitionPoint { $0.offset >= instruction.offset }
+    guard position < relocations.count, relocations[position].offset < instruction.end else { return nil }
+    return relocations[position].relocation.symbol
   }
 
   /// A direct branch and the offset in its own section that it leads to.
@@ -113,19 +127,25 @@ struct CodeReader: ~Copyable {
   ) -> DecodedStretch {
     object.withContents(of: section) { code in
       var instructions: [Instruction] = []
+      var data: [Range<Int>] = []
       var offset = range.lowerBound
       while offset < range.upperBound {
-        let decoded = labels.isData(offset, in: section) ? nil : disassembler.decode(code, at: offset)
+        let isData = labels.isData(offset, in: section)
+        let decoded = isData ? nil : disassembler.decode(code, at: offset)
         if let decoded {
           instructions.append(decoded)
           offset = decoded.end
         } else if let next = architecture.resume(after: offset) {
+          if isData {
+            let start = data.last?.upperBound == offset ? data.removeLast().lowerBound : offset
+            data.append(start..<next)
+          }
           offset = next
         } else {
           break
         }
       }
-      return DecodedStretch(section: section, range: range, instructions: instructions)
+      return DecodedStretch(section: section, range: range, instructions: instructions, data: data)
     }
   }
 
@@ -155,21 +175,59 @@ struct CodeReader: ~Copyable {
     return new
   }
 
-  private mutating func relocatedSymbols(
+  /// The relocations of a section, in ascending order of offset.
+  mutating func relocations(
     of section: SectionIndex, _ object: borrowing ObjectFile
-  ) throws(ObjectFileError) -> [(offset: Int, symbol: SymbolIndex)] {
-    if let relocated, relocated.section == section { return relocated.symbols }
-    var symbols: [(offset: Int, symbol: SymbolIndex)] = []
+  ) throws(ObjectFileError) -> [CodeRelocation] {
+    if let relocated, relocated.section == section { return relocated.relocations }
+    var all: [CodeRelocation] = []
     for table in object.relocationSections(of: section) {
       try object.withRelocations(in: table) { relocations in
         for position in relocations.indices where relocations[position].type != .none {
-          symbols.append((relocations[position].offset.rawValue, relocations[position].symbol))
+          all.append(CodeRelocation(relocation: relocations[position], table: table, position: position))
         }
       }
     }
-    symbols.sort { $0.offset < $1.offset }
-    relocated = (section, symbols)
-    return symbols
+    all.sort { $0.offset < $1.offset }
+    relocated = (section, all)
+    return all
+  }
+
+  // MARK: Branches across stretches
+
+  /// Where direct branches without relocation, calls included, lead out of the stretch of code that they stand in, and where
+  /// code forms the address of other code in its section; ascending. Where the code cannot be decoded, whatever looks like such
+  /// a branch counts as one.
+  mutating func farTargets(
+    in section: SectionIndex, _ object: borrowing ObjectFile
+  ) throws(ObjectFileError) -> (branches: [Int], addresses: [Int]) {
+    let labels = functions(of: object)
+    let relocations = try relocations(of: section, object)
+    var branches: Set<Int> = []
+    var addresses: Set<Int> = []
+    func hasRelocation(_ instruction: Instruction) -> Bool {
+      let position = relocations.partitionPoint { $0.offset >= instruction.offset }
+      return position < relocations.count && relocations[position].offset < instruction.end
+    }
+    for range in labels.stretches(of: section, size: object[section].contentSize) {
+      let instructions = decode(range, of: section, labels, object).instructions
+      for instruction in instructions {
+        if let target = instruction.flow.directTarget {
+          if !range.contains(target), !hasRelocation(instruction) { branches.insert(target) }
+        } else if !hasRelocation(instruction) {
+          object.withContents(of: section) {
+            if let place = architecture.placeFormed(by: instruction, in: $0) { addresses.insert(place) }
+          }
+        }
+      }
+      let end = instructions.last?.end ?? range.lowerBound
+      if end < range.upperBound, architecture.resume(after: end) == nil {
+        object.withContents(of: section) { code in
+          for offset in end..<range.upperBound { branches.formUnion(architecture.possibleBranchTargets(at: offset, in: code)) }
+        }
+      }
+    }
+    return (branches.sorted(), addresses.sorted())
   }
 }
 

@@ -1,0 +1,70 @@
+import ObjectFile
+
+extension EditPlan {
+  /// Adds the changes of code and of its relocations.
+  mutating func change(_ edits: [CodeEdit], _ symbols: inout CallSymbols) {
+    var tables: [SectionIndex: EditedRelocations] = [:]
+    for edit in edits {
+      contentPatches += edit.patches.map {
+        ContentPatch(section: edit.section, offset: SectionOffset($0.offset), bytes: $0.bytes)
+      }
+      for change in edit.relocations {
+        let old = change.old
+        var table = tables[old.table] ?? EditedRelocations(table: old.table)
+        switch change {
+        case .aim(_, let new): table.changed[old.position] = .some(symbols.relocation(new))
+        case .move(_, let distance):
+          let relocation = old.relocation
+          table.changed[old.position] = PlannedRelocation(
+            offset: SectionOffset(old.offset + distance), type: relocation.type, symbol: .existing(relocation.symbol),
+            addend: relocation.addend)
+        case .remove: table.removed.insert(old.position)
+        case .add(let new, _): table.added.append(symbols.relocation(new))
+        }
+        tables[old.table] = table
+      }
+    }
+    editedRelocations = tables.values.sorted { $0.table < $1.table }
+  }
+}
+
+extension RelocationEdit {
+  /// The relocation that changes, or beside which one is added.
+  fileprivate var old: CodeRelocation {
+    switch self {
+    case .aim(let old, _), .move(let old, _), .remove(let old), .add(_, let old): old
+    }
+  }
+}
+
+/// The symbols that entries and direct branches name, those that have to be added included.
+struct CallSymbols {
+  private let index: TrampolineIndex
+  private let options: Options
+  /// The names of the global symbols to add, in order.
+  private(set) var added: [[UInt8]] = []
+  private var positions: [[UInt8]: Int] = [:]
+
+  init(_ index: TrampolineIndex, _ options: Options) {
+    self.index = index
+    self.options = options
+  }
+
+  mutating func trampoline(_ number: Int) -> SymbolReference {
+    let trampoline = index.trampolines[number]
+    return trampoline.symbol.map { .existing($0) } ?? added(options.trampolinePrefix + trampoline.callName)
+  }
+
+  mutating func added(_ name: [UInt8]) -> SymbolReference {
+    if let known = positions[name] { return .newGlobal(known) }
+    positions[name] = added.count
+    added.append(name)
+    return .newGlobal(added.count - 1)
+  }
+
+  mutating func relocation(_ branch: BranchRelocation) -> PlannedRelocation {
+    PlannedRelocation(
+      offset: SectionOffset(branch.offset), type: branch.type, symbol: trampoline(branch.trampoline),
+      addend: branch.addend)
+  }
+}

@@ -1,0 +1,215 @@
+import ObjectFile
+
+/// Where control may enter code by ways that the code itself does not show: symbols, addresses in relocations, tables of the
+/// kernel, landing pads of exceptions, branches from other functions.
+struct Entrances {
+  /// Section offsets in ascending order.
+  private var places: [SectionIndex: [Int]] = [:]
+  /// Those of them whose address a program can get hold of, so that an indirect jump may lead there.
+  private var takenAddresses: [SectionIndex: [Int]] = [:]
+  /// Places that a table of the kernel names as an instruction to be examined or changed.
+  private var namedInstructions: [SectionIndex: [Int]] = [:]
+  /// Places whose code is replaced at run time.
+  private var alternatives: [SectionIndex: [Int]] = [:]
+  /// Places in data that code refers to: where tables may begin.
+  private var dataLabels: [SectionIndex: [Int]] = [:]
+  let unwinding: UnwindTable
+  /// Whether there are relocations that cannot be read.
+  private var isIncomplete = false
+  private let architecture: any Architecture.Type
+
+  /// Looks for the entrances to `sections`.
+  init(
+    to sections: Set<SectionIndex>, in object: borrowing ObjectFile, _ code: inout CodeReader
+  ) throws(ObjectFileError) {
+    architecture = StaticCalls.architecture(of: object.machine)
+    unwinding = try UnwindTable(of: sections, in: object)
+    collectSymbols(in: sections, object)
+    for table in object.sections where table.type == .rela && table.size != 0 {
+      try collectRelocations(in: table, of: sections, object)
+    }
+    isIncomplete = object.sections.contains { table in
+      [.rel, .crel].contains(table.type) && table.size != 0 && Int(table.info) < object.sections.count
+        && object.sections[Int(table.info)].flags.contains(.alloc)
+    }
+    try collectDistances(in: sections, object)
+    for section in sections.sorted() where object[section].flags.contains(.execInstr) {
+      let far = try code.farTargets(in: section, object)
+      places[section, default: []] += far.branches + far.addresses
+      takenAddresses[section, default: []] += far.addresses
+    }
+    for section in places.keys { places[section]?.sort() }
+    for section in takenAddresses.keys { takenAddresses[section]?.sort() }
+    for section in namedInstructions.keys { namedInstructions[section]?.sort() }
+    for section in alternatives.keys { alternatives[section]?.sort() }
+    for section in dataLabels.keys { dataLabels[section]?.sort() }
+  }
+
+  // MARK: Asking
+
+  /// The entrances in a range of section offsets.
+  func entrances(in range: Range<Int>, of section: SectionIndex) -> [Int] {
+    Array(places[section]?.elements(in: range) ?? []) + unwinding.landingPads(in: range, of: section)
+  }
+
+  /// Whether an indirect jump may lead into the inside of a range.
+  func isTaken(inside range: Range<Int>, of section: SectionIndex) -> Bool {
+    takenAddresses[section]?.elements(in: (range.lowerBound + 1)..<max(range.lowerBound + 1, range.upperBound)).isEmpty
+      == false
+  }
+
+  /// Whether a table of the kernel names an instruction in a range.
+  func namesInstruction(in range: Range<Int>, of section: SectionIndex) -> Bool {
+    namedInstructions[section]?.elements(in: range).isEmpty == false
+  }
+
+  /// What makes all proofs about a range of code impossible, whatever the code does.
+  func obstacle(in range: Range<Int>, of section: SectionIndex) -> FunctionCode.Obstacle? {
+    if isIncomplete || unwinding.isUnreadable(for: section) { return .unreadableTables }
+    return alternatives[section]?.elements(in: range).isEmpty == false ? .alternatives : nil
+  }
+
+  /// The first place behind `offset` of a section that code refers to, or that a symbol names.
+  func nextLabel(behind offset: Int, in section: SectionIndex) -> Int? {
+    guard let labels = dataLabels[section] else { return nil }
+    let next = labels.partitionPoint { $0 > offset }
+    return next < labels.count ? labels[next] : nil
+  }
+
+  // MARK: Collecting
+
+  private mutating func collectSymbols(in sections: Set<SectionIndex>, _ object: borrowing ObjectFile) {
+    object.withSymbols { symbols, names in
+      for index in symbols.indices {
+        let symbol = symbols[index]
+        guard symbol.type != .section, symbol.type != .file, symbol.nameOffset != 0,
+          // AArch64's mapping symbols are no labels.
+          names[Int(symbol.nameOffset)] != UInt8(ascii: "$"),
+          case .section(let section) = object.place(of: symbol, at: SymbolIndex(index))
+        else { continue }
+        let offset = Int(truncatingIfNeeded: symbol.value)
+        if sections.contains(section) {
+          places[section, default: []].append(offset)
+        } else {
+          dataLabels[section, default: []].append(offset)
+        }
+      }
+    }
+  }
+
+  private mutating func collectRelocations(
+    in table: Section, of sections: Set<SectionIndex>, _ object: borrowing ObjectFile
+  ) throws(ObjectFileError) {
+    let holder = object[SectionIndex(Int(table.info))]
+    // What is not loaded, such as debugging information, leads no control anywhere.
+    guard holder.flags.contains(.alloc) else { return }
+    let purpose = TablePurpose(of: holder, object)
+    try object.withRelocations(in: table.index) { relocations in
+      for position in relocations.indices where relocations[position].type != .none {
+        let relocation = relocations[position]
+        let symbol = object.symbol(relocation.symbol)
+        guard case .section(let section) = object.place(of: symbol, at: relocation.symbol) else { continue }
+        let base = Int(truncatingIfNeeded: symbol.value)
+        let plain = base &+ Int(truncatingIfNeeded: relocation.addend)
+        // Behind the field of a branch, and of an instruction that makes an address, the instruction ends.
+        let adjusted =
+          base
+          &+ Int(
+            truncatingIfNeeded: architecture.targetOffset(of: relocation, instructionEnd: relocation.offset.rawValue + 4))
+        guard sections.contains(section) else {
+          if purpose == .code { dataLabels[section, default: []].append(adjusted) }
+          continue
+        }
+        switch purpose {
+        case .code:
+          places[section, default: []].append(adjusted)
+          if plain != adjusted { places[section, default: []].append(plain) }
+          let isBranch = object.withContents(of: holder.index) { architecture.field(of: relocation, in: $0) != .other }
+          if !isBranch { takenAddresses[section, default: []] += [plain, adjusted] }
+        case .description: places[section, default: []].append(plain)
+        case .unwinding: break
+        case .instructions:
+          places[section, default: []].append(plain)
+          namedInstructions[section, default: []].append(plain)
+        case .alternatives: alternatives[section, default: []].append(plain)
+        case .data:
+          places[section, default: []].append(plain)
+          takenAddresses[section, default: []].append(plain)
+        }
+      }
+    }
+  }
+
+  /// Finds the places that data names by their distance from another place than the field: entries of jump tables. The assembler
+  /// makes of `.long target - table` a relocation whose addend counts from the field.
+  private mutating func collectDistances(
+    in sections: Set<SectionIndex>, _ object: borrowing ObjectFile
+  ) throws(ObjectFileError) {
+    for table in object.sections where table.type == .rela && table.size != 0 {
+      let holder = object[SectionIndex(Int(table.info))]
+      guard holder.flags.contains(.alloc), TablePurpose(of: holder, object) == .data else { continue }
+      let labels = (dataLabels[holder.index] ?? []).sorted()
+      try object.withRelocations(in: table.index) { relocations in
+        for position in relocations.indices where architecture.isDistance(relocations[position]) {
+          let relocation = relocations[position]
+          let symbol = object.symbol(relocation.symbol)
+          guard case .section(let section) = object.place(of: symbol, at: relocation.symbol), sections.contains(section)
+          else { continue }
+          let field = relocation.offset.rawValue
+          let fromField = Int(truncatingIfNeeded: Int64(bitPattern: symbol.value) &+ relocation.addend)
+          let behind = labels.partitionPoint { $0 > field }
+          for start in [behind > 0 ? labels[behind - 1] : 0, 0] {
+            let target = fromField &- (field - start)
+            places[section, default: []].append(target)
+            takenAddresses[section, default: []].append(target)
+          }
+        }
+      }
+    }
+  }
+}
+
+/// What a section with relocations is for.
+private enum TablePurpose {
+  case code
+  /// The unwind tables, which are read on their own.
+  case unwinding
+  /// Tables that say something of places without making anything jump there from anywhere: the kernel's jump labels and
+  /// exception tables name the place themselves.
+  case description
+  /// Tables of instructions that something examines or changes.
+  case instructions
+  case alternatives
+  /// Anything that the program may load an address from.
+  case data
+
+  init(of section: Section, _ object: borrowing ObjectFile) {
+    func named(_ names: [String]) -> Bool { names.contains { object.name(of: section.index, is: Array($0.utf8)) } }
+    self =
+      if section.flags.contains(.execInstr) {
+        .code
+      } else if named([".eh_frame", ".gcc_except_table", ".orc_unwind_ip"]) {
+        .unwinding
+      } else if named([".altinstructions"]) {
+        .alternatives
+      } else if named([
+        ".retpoline_sites", ".return_sites", ".call_sites", ".cfi_sites", ".parainstructions", ".smp_locks",
+        ".kcfi_traps", "__bug_table", "__mcount_loc", "xray_instr_map",
+      ]) {
+        .instructions
+      } else if named(["__jump_table", "__ex_table", "__patchable_function_entries", ".ibt_endbr_seal"])
+        || object.name(of: section.index, hasPrefix: Array(".discard.".utf8))
+      {
+        .description
+      } else {
+        .data
+      }
+  }
+}
+
+extension [Int] {
+  /// The elements of an ascending array that lie in a range.
+  fileprivate func elements(in range: Range<Int>) -> ArraySlice<Int> {
+    self[partitionPoint { $0 >= range.lowerBound }..<partitionPoint { $0 >= range.upperBound }]
+  }
+}

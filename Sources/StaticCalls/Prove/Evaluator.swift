@@ -1,0 +1,157 @@
+import Disassembly
+import ObjectFile
+
+/// Works out what an instruction makes of known values.
+struct Evaluator {
+  let architecture: any Architecture.Type
+  let locations: Locations
+  let functions: Functions
+
+  /// The value that an instruction leaves in a register.
+  func value(
+    madeBy instruction: Instruction, _ code: FunctionCode, _ registers: [Value], _ object: borrowing ObjectFile
+  ) throws(ObjectFileError) -> (register: Register, value: Value)? {
+    let relocation = code.relocation(in: instruction)
+    let section = code.section
+    let definition = object.withContents(of: section) {
+      architecture.definition(by: instruction, relocation?.relocation, in: $0)
+    }
+    guard let definition else { return nil }
+    let value = try value(
+      of: definition.source, definition.shape, instruction, relocation, section, registers, object)
+    return (definition.register, value)
+  }
+
+  /// The value that a branch through a register or through memory goes to.
+  func target(
+    of branch: Instruction, _ code: FunctionCode, _ registers: [Value], _ object: borrowing ObjectFile
+  ) throws(ObjectFileError) -> Value {
+    switch branch.flow {
+    case .call(.register(let register)), .jump(.register(let register)), .conditionalJump(.register(let register)):
+      return registers[register.number]
+    case .call(.memory), .jump(.memory), .conditionalJump(.memory):
+      let relocation = code.relocation(in: branch)
+      guard let made = architecture.target(of: branch, relocation?.relocation) else { return .unknown }
+      return try value(of: made.source, made.shape, branch, relocation, code.section, registers, object)
+    default: return .unknown
+    }
+  }
+
+  /// Whether a call goes to code that is no function of its own: it need not preserve anything.
+  func isOwnSubroutine(_ call: Instruction, _ code: FunctionCode) -> Bool {
+    guard let target = call.flow.directTarget, code.relocation(in: call) == nil else { return false }
+    return !functions.isLabel(target, in: code.section)
+  }
+
+  private func value(
+    of source: Source, _ shape: Shape, _ instruction: Instruction, _ relocation: CodeRelocation?,
+    _ section: SectionIndex, _ registers: [Value], _ object: borrowing ObjectFile
+  ) throws(ObjectFileError) -> Value {
+    func symbol() -> Location? {
+      relocation.flatMap { locations.location(of: $0.relocation, instructionEnd: instruction.end, object) }
+    }
+    func held(_ register: Register) -> Value { registers[register.number] }
+    let load = instruction.offset
+    switch source {
+    case .symbol: return symbol().map { address(of: $0, shape, [load]) } ?? .unknown
+    case .memoryAtSymbol: return try symbol().map { location throws(ObjectFileError) in
+        try contents(of: location, shape, [load], object)
+      } ?? .unknown
+    case .page: return symbol().map(Value.page) ?? .unknown
+    case .pageOfTableEntry: return symbol().map(Value.pageOfTableEntry) ?? .unknown
+    case .addressOnPage(let base):
+      guard let location = symbol(), held(base) == .page(location) else { return .unknown }
+      return address(of: location, shape, [load])
+    case .memoryOnPage(let base):
+      guard let location = symbol(), held(base) == .page(location) else { return .unknown }
+      return try contents(of: location, shape, [load], object)
+    case .tableEntryOnPage(let base):
+      guard let location = symbol(), held(base) == .pageOfTableEntry(location) else { return .unknown }
+      return address(of: location, shape, [load])
+    case .tableEntryOnTablePage(let base):
+      guard let location = symbol(), held(base) == .page(.globalOffsetTable) else { return .unknown }
+      return address(of: location, shape, [load])
+    case .part(let number, let isFirst):
+      guard let location = symbol(), let register = instruction.destination else { return .unknown }
+      var parts = UInt8(1) << UInt8(number)
+      if !isFirst {
+        guard case .parts(location, let others) = held(register) else { return .unknown }
+        parts |= others
+      }
+      return parts == 0b1111 ? address(of: location, shape, [load]) : .parts(location, parts)
+    case .place(let offset): return .location(.place(Place(section: section, offset: offset)), loads: [load])
+    case .memoryAtPlace(let offset):
+      return try contents(of: .place(Place(section: section, offset: offset)), shape, [load], object)
+    case .register(let other): return held(other)
+    case .memory(let base, let displacement):
+      guard case .location(let location, let loads) = held(base), let moved = location.moved(by: displacement) else {
+        return .unknown
+      }
+      return try contents(of: moved, shape, loads + [load], object)
+    case .distanceFromTable:
+      guard case .trampoline(let number) = symbol() else { return .unknown }
+      return .fromTableBase(Callee(trampoline: number, shape: shape, loads: [load]))
+    case .sum(let first, let second), .memoryAtSum(let first, let second):
+      return sum(held(first), held(second), isMemory: source == .memoryAtSum(first, second))
+    case .element(let base, let element):
+      let place: Place? =
+        if let base { held(base).place } else if case .place(let place) = symbol() { place } else { nil }
+      guard let place else { return .unknown }
+      return element.size == 8 ? .jumpTarget(JumpTable(table: place, element: element)) : .element(place, element)
+    case .sumWithElement(let base, let register, let shift, let widening):
+      return jumpTarget(held(base), held(register), shift, widening)
+        ?? (shift == 0 && widening == .whole ? jumpTarget(held(register), held(base), 0, .whole) : nil) ?? .unknown
+    }
+  }
+
+  private func sum(_ first: Value, _ second: Value, isMemory: Bool) -> Value {
+    for (value, other) in [(first, second), (second, first)] {
+      if case .fromTableBase = value { return value }
+      if !isMemory, let target = jumpTarget(value, other, 0, .whole) { return target }
+    }
+    return .unknown
+  }
+
+  private func jumpTarget(_ base: Value, _ element: Value, _ shift: Int, _ widening: Source.Extension) -> Value? {
+    guard let base = base.place, case .element(let table, let form) = element else { return nil }
+    return .jumpTarget(JumpTable(table: table, element: form, base: base, shift: shift, widening: widening))
+  }
+
+  private func address(of location: Location, _ shape: Shape, _ loads: [Int]) -> Value {
+    guard case .trampoline(let number) = location else { return .location(location, loads: loads) }
+    return .callee(Callee(trampoline: number, shape: shape, loads: loads))
+  }
+
+  /// Eight bytes from memory.
+  private func contents(
+    of location: Location, _ shape: Shape, _ loads: [Int], _ object: borrowing ObjectFile
+  ) throws(ObjectFileError) -> Value {
+    switch location {
+    case .key(let number):
+      // The address of a key came into a register first, or the key is named right here.
+      let shape = shape == .g1 && loads.count == 1 ? Shape.g1 : .g2
+      return .callee(Callee(trampoline: number, shape: shape, loads: loads.sorted(), isKeyWord: true))
+    case .place(let place):
+      guard let number = try locations.trampoline(inConstantAt: place, object) else { return .unknown }
+      return .callee(Callee(trampoline: number, shape: .m11, loads: loads.sorted()))
+    case .trampoline, .globalOffsetTable, .external: return .unknown
+    }
+  }
+}
+
+extension Value {
+  fileprivate var place: Place? {
+    guard case .location(.place(let place), _) = self else { return nil }
+    return place
+  }
+}
+
+extension Location {
+  /// The location some bytes further on; a key and a trampoline are known only at their start.
+  fileprivate func moved(by displacement: Int) -> Location? {
+    if displacement == 0 { return self }
+    guard case .place(var place) = self else { return nil }
+    place.offset += displacement
+    return .place(place)
+  }
+}

@@ -1,0 +1,147 @@
+import Disassembly
+import ObjectFile
+
+/// One function's instructions with their relocations, cut into blocks.
+struct FunctionCode {
+  let section: SectionIndex
+  /// The section offsets that the function takes.
+  let range: Range<Int>
+  let instructions: [Instruction]
+  /// The relocations of the function, in ascending order of offset.
+  let relocations: ArraySlice<CodeRelocation>
+  private(set) var blocks: [Block] = []
+  /// Why nothing can be proved here that needs more than one instruction; `nil` where proofs hold.
+  private(set) var obstacle: Obstacle?
+
+  /// Instructions that are entered at the first only and left at the last only.
+  struct Block {
+    /// Positions in ``FunctionCode/instructions``.
+    var range: Range<Int>
+    var successors: [Int] = []
+    /// Whether control may come from where it is not seen.
+    var isEntered: Bool
+    /// Whether control may leave to where it is not seen, other than by a return or a tail call.
+    var leavesUnseen = false
+  }
+
+  /// What makes a function's flow of control impossible to know.
+  enum Obstacle: Equatable {
+    /// Bytes that the decoder does not know.
+    case undecoded
+    /// A jump that may lead anywhere into the function.
+    case unboundedJump
+    /// A branch into the middle of an instruction.
+    case outOfStep
+    /// Code that is replaced at run time.
+    case alternatives
+    /// Unwind tables, or relocations, that cannot be read.
+    case unreadableTables
+  }
+
+  init(
+    _ stretch: DecodedStretch, _ relocations: ArraySlice<CodeRelocation>, entrances: [Int], obstacle: Obstacle?
+  ) {
+    section = stretch.section
+    range = stretch.range
+    instructions = stretch.instructions
+    self.relocations = relocations
+    self.obstacle = obstacle
+    cut(at: entrances)
+  }
+
+  // MARK: Looking up
+
+  /// The position of the instruction that begins at an offset.
+  func position(at offset: Int) -> Int? {
+    let behind = instructions.partitionPoint { $0.offset > offset }
+    guard behind > 0, instructions[behind - 1].offset == offset else { return nil }
+    return behind - 1
+  }
+
+  /// The relocations inside an instruction, in ascending order.
+  func relocations(in instruction: Instruction) -> ArraySlice<CodeRelocation> {
+    let start = relocations.partitionPoint { $0.offset >= instruction.offset }
+    var end = start
+    while end < relocations.endIndex, relocations[end].offset < instruction.end { end += 1 }
+    return relocations[start..<end]
+  }
+
+  func relocation(in instruction: Instruction) -> CodeRelocation? { relocations(in: instruction).first }
+
+  /// The position of the block that holds an instruction.
+  func block(of position: Int) -> Int { blocks.partitionPoint { $0.range.lowerBound > position } - 1 }
+
+  /// Where a direct branch leads inside the function; `nil` for one that leaves it or has a relocation.
+  func target(of instruction: Instruction) -> Int? {
+    guard let target = instruction.flow.directTarget, range.contains(target), relocation(in: instruction) == nil else {
+      return nil
+    }
+    return target
+  }
+
+  // MARK: Cutting
+
+  private mutating func cut(at entrances: [Int]) {
+    guard !instructions.isEmpty else { return }
+    var isLeader = [Bool](repeating: false, count: instructions.count)
+    var isEntered = isLeader
+    isLeader[0] = true
+    isEntered[0] = true
+    func mark(_ offset: Int, isEntrance: Bool) {
+      guard range.contains(offset), let position = position(at: offset) else {
+        if range.contains(offset) { obstacle = obstacle ?? .outOfStep }
+        return
+      }
+      isLeader[position] = true
+      if isEntrance { isEntered[position] = true }
+    }
+    for entrance in entrances { mark(entrance, isEntrance: true) }
+    for (position, instruction) in instructions.enumerated() {
+      // A call into the function itself is an entrance: who knows what is in the registers there.
+      if let target = target(of: instruction) { mark(target, isEntrance: instruction.flow.kind == .call) }
+      let isGap = position > 0 && instructions[position - 1].end != instruction.offset
+      if isGap || position > 0 && instructions[position - 1].flow.endsBlock { isLeader[position] = true }
+      if isGap { isEntered[position] = true }
+    }
+    let leaders = isLeader.indices.filter { isLeader[$0] }
+    blocks = zip(leaders, leaders.dropFirst() + [instructions.count]).map {
+      Block(range: $0..<$1, isEntered: isEntered[$0])
+    }
+    for number in blocks.indices { connect(number) }
+  }
+
+  private mutating func connect(_ number: Int) {
+    let last = instructions[blocks[number].range.upperBound - 1]
+    if let target = target(of: last), last.flow.kind != .call, let position = position(at: target) {
+      blocks[number].successors.append(block(of: position))
+    } else if let target = last.flow.directTarget, last.flow.kind != .call, !range.contains(target) {
+      blocks[number].leavesUnseen = true
+    }
+    guard last.flow.continues else { return }
+    let next = number + 1
+    if next < blocks.count, instructions[blocks[next].range.lowerBound].offset == last.end {
+      blocks[number].successors.append(next)
+    } else {
+      blocks[number].leavesUnseen = true
+    }
+  }
+}
+
+extension ControlFlow {
+  /// Whether what follows is another block.
+  fileprivate var endsBlock: Bool {
+    switch self {
+    case .next, .call, .trap: false
+    case .jump, .conditionalJump, .stop: true
+    }
+  }
+
+  /// Whether the next instruction may be executed afterwards. A handler may go on behind a trap, as the kernel's does for
+  /// warnings.
+  var continues: Bool {
+    switch self {
+    case .next, .call, .conditionalJump, .trap: true
+    case .jump, .stop: false
+    }
+  }
+}

@@ -1,0 +1,217 @@
+import Disassembly
+import ObjectFile
+
+/// What can be proved of one function: its flow of control, and what its registers hold.
+struct FunctionProof {
+  private(set) var code: FunctionCode
+  private(set) var propagation: Propagation
+  let evaluator: Evaluator
+  /// The branches to thunks, by position: the register that each goes through, or `nil` where the name does not tell.
+  let thunks: [Int: Register?]
+  /// Why no proof about several instructions holds in the function; `nil` where proofs hold.
+  let obstacle: FunctionCode.Obstacle?
+
+  /// Jump tables whose targets become known make more edges, and with them less may be known of other jumps. Each round finds
+  /// at least one new target, so this many are never needed by what a compiler wrote.
+  private static let mostRounds = 16
+
+  init(
+    _ stretch: DecodedStretch, _ relocations: ArraySlice<CodeRelocation>, _ entrances: Entrances,
+    _ evaluator: Evaluator, _ object: borrowing ObjectFile
+  ) throws(ObjectFileError) {
+    self.evaluator = evaluator
+    thunks = Self.thunks(in: stretch, relocations, evaluator.architecture, object)
+    let (section, range) = (stretch.section, stretch.range)
+    var places = Set(entrances.entrances(in: range, of: section))
+    let fixed =
+      entrances.obstacle(in: range, of: section)
+      ?? (Self.isDecoded(stretch, evaluator.architecture, object) ? nil : .undecoded)
+    var rounds = 0
+    while true {
+      let code = FunctionCode(stretch, relocations, entrances: places.sorted(), obstacle: fixed)
+      let propagation = try Propagation(code, evaluator, object)
+      let jumps = try IndirectJumps(code, propagation, evaluator, thunks, entrances, object)
+      rounds += 1
+      guard jumps.targets.isSubset(of: places), rounds < Self.mostRounds else {
+        places.formUnion(jumps.targets)
+        if rounds < Self.mostRounds { continue }
+        (self.code, self.propagation, obstacle) = (code, propagation, .unboundedJump)
+        return
+      }
+      (self.code, self.propagation) = (code, propagation)
+      let isBounded = !jumps.areUnknown || !entrances.isTaken(inside: range, of: section)
+      obstacle = code.obstacle ?? (isBounded ? nil : .unboundedJump)
+      return
+    }
+  }
+
+  private static func thunks(
+    in stretch: DecodedStretch, _ relocations: ArraySlice<CodeRelocation>, _ architecture: any Architecture.Type,
+    _ object: borrowing ObjectFile
+  ) -> [Int: Register?] {
+    var known: [SymbolIndex: Register??] = [:]
+    var thunks: [Int: Register?] = [:]
+    for relocation in relocations {
+      let behind = stretch.instructions.partitionPoint { $0.offset > relocation.offset }
+      guard behind > 0, stretch.instructions[behind - 1].flow.isDirectBranch else { continue }
+      let symbol = relocation.relocation.symbol
+      if known[symbol] == nil {
+        let name = object.name(of: symbol)
+        known[symbol] = .some(architecture.isThunk(name) ? .some(architecture.thunkRegister(name)) : nil)
+      }
+      if case .some(.some(let register)) = known[symbol] { thunks[behind - 1] = .some(register) }
+    }
+    return thunks
+  }
+
+  /// Whether all of a stretch that may be executed was decoded, up to instructions that at worst change registers.
+  private static func isDecoded(
+    _ stretch: DecodedStretch, _ architecture: any Architecture.Type, _ object: borrowing ObjectFile
+  ) -> Bool {
+    var end = stretch.range.lowerBound
+    let starts = stretch.instructions.map(\.offset) + [stretch.range.upperBound]
+    let ends = stretch.instructions.map(\.end)
+    return object.withContents(of: stretch.section) { code in
+      for (position, start) in starts.enumerated() {
+        // Between two instructions lies what was not decoded; data, by the mapping symbols, is among it and does no harm.
+        while end < start {
+          if architecture.mayBranch(undecodedAt: end, in: code), !stretch.isData(end) { return false }
+          guard let next = architecture.resume(after: end) else { return false }
+          end = next
+        }
+        if position < ends.count { end = ends[position] }
+      }
+      return end == stretch.range.upperBound
+    }
+  }
+}
+
+/// The jumps of a function through registers and memory.
+private struct IndirectJumps {
+  /// Section offsets that jump tables lead to.
+  var targets: Set<Int> = []
+  /// Whether there is a jump of which it is not known where it leads.
+  var areUnknown = false
+
+  init(
+    _ code: FunctionCode, _ propagation: Propagation, _ evaluator: Evaluator, _ thunks: [Int: Register?],
+    _ entrances: Entrances, _ object: borrowing ObjectFile
+  ) throws(ObjectFileError) {
+    var targets: Set<Int> = []
+    var areUnknown = false
+    try propagation.forEach(code, object) { position, registers throws(ObjectFileError) in
+      let instruction = code.instructions[position]
+      let previous = position > 0 ? code.instructions[position - 1] : nil
+      guard
+        let value = try Self.target(
+          of: instruction, behind: previous, thunks[position], registers, code, evaluator, object)
+      else { return }
+      switch value {
+      case .callee: break
+      case .location(.external(let symbol), _):
+        let place = object.place(of: object.symbol(symbol), at: symbol)
+        if place == .section(code.section), code.range.contains(Int(clamping: object.symbol(symbol).value)) {
+          areUnknown = true
+        }
+      case .jumpTarget(let table):
+        guard let found = try table.targets(in: code, entrances, object) else {
+          areUnknown = true
+          return
+        }
+        targets.formUnion(found)
+      default: areUnknown = true
+      }
+    }
+    self.targets = targets
+    self.areUnknown = areUnknown
+  }
+
+  /// Where an instruction jumps to, if that is not in the instruction itself; `nil` for all others.
+  private static func target(
+    of instruction: Instruction, behind previous: Instruction?, _ thunk: Register??, _ registers: [Value],
+    _ code: FunctionCode, _ evaluator: Evaluator, _ object: borrowing ObjectFile
+  ) throws(ObjectFileError) -> Value? {
+    let architecture = evaluator.architecture
+    switch instruction.flow {
+    case .jump(.register), .jump(.memory), .conditionalJump(.register), .conditionalJump(.memory):
+      return try evaluator.target(of: instruction, code, registers, object)
+    case .jump(.direct), .conditionalJump(.direct):
+      return thunk.map { register in register.map { registers[$0.number] } ?? .unknown }
+    case .stop: return architecture.isComputedReturn(instruction, behind: previous) ? .unknown : nil
+    default: return nil
+    }
+  }
+}
+
+extension JumpTable {
+  /// The places in a function that the table leads to; `nil` where the table cannot be read.
+  fileprivate func targets(
+    in code: FunctionCode, _ entrances: Entrances, _ object: borrowing ObjectFile
+  ) throws(ObjectFileError) -> [Int]? {
+    // Addresses stand in data, and what they name is an entrance already.
+    guard let base else { return [] }
+    guard table.offset >= 0 else { return nil }
+    let section = object[table.section]
+    let end = min(section.contentSize, entrances.nextLabel(behind: table.offset, in: table.section) ?? .max)
+    let fields = try relocatedFields(of: table.section, from: table.offset, to: end, object)
+    if base == table, shift == 0 { return distances(fields, end, code) }
+    guard base.section == code.section, fields.isEmpty, !section.flags.contains(.write) else { return nil }
+    return object.withContents(of: table.section) { bytes in
+      stride(from: table.offset, to: end - element.size + 1, by: element.size).compactMap { field in
+        guard let value = self.value(at: field, in: bytes) else { return nil }
+        let target = base.offset &+ value << shift
+        return code.range.contains(target) ? target : nil
+      }
+    }
+  }
+
+  /// The targets of distances from the table's start, each a relocated field.
+  private func distances(_ fields: [Int: (section: SectionIndex, offset: Int)], _ end: Int, _ code: FunctionCode) -> [Int]? {
+    guard element.size == 4, !fields.isEmpty else { return nil }
+    var targets: [Int] = []
+    var field = table.offset
+    while field < end, let place = fields[field] {
+      let target = place.offset &- (field - table.offset)
+      if place.section == code.section, code.range.contains(target) { targets.append(target) }
+      field += element.size
+    }
+    return targets
+  }
+
+  private func value(at offset: Int, in bytes: Span<UInt8>) -> Int? {
+    let (size, isSigned) =
+      switch widening {
+      case .whole: (element.size, element.isSigned)
+      case .signed(let bytes): (min(bytes, element.size), true)
+      case .unsigned(let bytes): (min(bytes, element.size), false)
+      }
+    return switch (size, isSigned) {
+    case (1, false): bytes.littleEndian(UInt8.self, at: offset).map { Int($0) }
+    case (1, true): bytes.littleEndian(Int8.self, at: offset).map { Int($0) }
+    case (2, false): bytes.littleEndian(UInt16.self, at: offset).map { Int($0) }
+    case (2, true): bytes.littleEndian(Int16.self, at: offset).map { Int($0) }
+    case (4, false): bytes.littleEndian(UInt32.self, at: offset).map { Int($0) }
+    case (4, true): bytes.littleEndian(Int32.self, at: offset).map { Int($0) }
+    default: nil
+    }
+  }
+
+  private func relocatedFields(
+    of section: SectionIndex, from start: Int, to end: Int, _ object: borrowing ObjectFile
+  ) throws(ObjectFileError) -> [Int: (section: SectionIndex, offset: Int)] {
+    var fields: [Int: (section: SectionIndex, offset: Int)] = [:]
+    for table in object.relocationSections(of: section) {
+      try object.withRelocations(in: table) { relocations in
+        for position in relocations.indices where relocations[position].type != .none {
+          let relocation = relocations[position]
+          let offset = relocation.offset.rawValue
+          guard offset >= start, offset < end else { continue }
+          let symbol = object.symbol(relocation.symbol)
+          guard case .section(let target) = object.place(of: symbol, at: relocation.symbol) else { continue }
+          fields[offset] = (target, Int(truncatingIfNeeded: Int64(bitPattern: symbol.value) &+ relocation.addend))
+        }
+      }
+    }
+    return fields
+  }
+}

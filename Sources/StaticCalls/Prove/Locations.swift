@@ -1,0 +1,58 @@
+import ObjectFile
+
+/// What relocations refer to, as far as proofs need it.
+struct Locations {
+  let architecture: any Architecture.Type
+  let index: TrampolineIndex
+
+  private static let tableName = Array("_GLOBAL_OFFSET_TABLE_".utf8)
+
+  /// What the relocated instruction, which ends at a section offset, refers to.
+  func location(of relocation: Relocation, instructionEnd end: Int, _ object: borrowing ObjectFile) -> Location? {
+    let distance = architecture.targetOffset(of: relocation, instructionEnd: end)
+    switch index.target(of: relocation.symbol) {
+    case .trampoline(let number): return distance == 0 ? .trampoline(number) : nil
+    case .key(let number): return distance == 0 ? .key(number) : nil
+    case .section(let section):
+      if let number = index.trampoline(in: section, at: Int(distance)) { return .trampoline(number) }
+      return .place(Place(section: section, offset: Int(distance)))
+    case nil: return place(of: relocation.symbol, distance, object)
+    }
+  }
+
+  private func place(of index: SymbolIndex, _ distance: Int64, _ object: borrowing ObjectFile) -> Location? {
+    let symbol = object.symbol(index)
+    switch object.place(of: symbol, at: index) {
+    case .section(let section):
+      // Another object may have the last word on where a global symbol is.
+      guard symbol.binding == .local else { return distance == 0 ? .external(index) : nil }
+      return .place(Place(section: section, offset: Int(truncatingIfNeeded: Int64(bitPattern: symbol.value) &+ distance)))
+    case .undefined:
+      let isTable = object.withSymbols { _, names in
+        names.hasBytes(Self.tableName + [0], at: Int(symbol.nameOffset))
+      }
+      return isTable ? .globalOffsetTable : distance == 0 ? .external(index) : nil
+    case .reserved: return nil
+    }
+  }
+
+  /// The trampoline whose address is a constant at a place: in a section that the program cannot write.
+  func trampoline(inConstantAt place: Place, _ object: borrowing ObjectFile) throws(ObjectFileError) -> Int? {
+    let flags = object[place.section].flags
+    guard flags.contains(.alloc), !flags.contains(.write) else { return nil }
+    var found: [Int] = []
+    for table in object.relocationSections(of: place.section) {
+      try object.withRelocations(in: table) { relocations in
+        for position in relocations.indices {
+          let relocation = relocations[position]
+          guard relocation.offset.rawValue == place.offset, relocation.type != .none else { continue }
+          guard relocation.type == architecture.addressRelocation,
+            case .trampoline(let number) = location(of: relocation, instructionEnd: place.offset, object)
+          else { return }
+          found.append(number)
+        }
+      }
+    }
+    return found.count == 1 ? found[0] : nil
+  }
+}

@@ -1,0 +1,73 @@
+import Disassembly
+import ObjectFile
+
+/// What the registers of a function hold, by forward propagation of addresses over its blocks.
+///
+/// A register holds a known address at a place only if every way there leaves that address in it. What comes from memory that a
+/// program can change is unknown; a call leaves only what its callee must preserve (the machine's psABI); where control may come
+/// from unseen, nothing is known.
+struct Propagation {
+  /// Values by register number, at the start of each block; `nil` for a block that nothing leads to.
+  private(set) var entry: [Registers?]
+  private let evaluator: Evaluator
+
+  typealias Registers = [Value]
+
+  static let nothingKnown = Registers(repeating: .unknown, count: 32)
+
+  init(_ code: FunctionCode, _ evaluator: Evaluator, _ object: borrowing ObjectFile) throws(ObjectFileError) {
+    self.evaluator = evaluator
+    entry = code.blocks.map { $0.isEntered ? Self.nothingKnown : nil }
+    var work = Array(code.blocks.indices.filter { code.blocks[$0].isEntered }.reversed())
+    var isWaiting = code.blocks.map(\.isEntered)
+    while let number = work.popLast() {
+      isWaiting[number] = false
+      guard var registers = entry[number] else { continue }
+      for position in code.blocks[number].range { try step(code, position, &registers, object) }
+      for successor in code.blocks[number].successors {
+        let joined = entry[successor].map { zip($0, registers).map { $0.joined(with: $1) } } ?? registers
+        guard joined != entry[successor] else { continue }
+        entry[successor] = joined
+        if !isWaiting[successor] {
+          isWaiting[successor] = true
+          work.append(successor)
+        }
+      }
+    }
+  }
+
+  /// Goes through the reachable instructions in order, each with the registers in front of it.
+  func forEach(
+    _ code: FunctionCode, _ object: borrowing ObjectFile,
+    _ body: (_ position: Int, _ registers: Registers) throws(ObjectFileError) -> Void
+  ) throws(ObjectFileError) {
+    for (number, block) in code.blocks.enumerated() {
+      guard var registers = entry[number] else { continue }
+      for position in block.range {
+        try body(position, registers)
+        try step(code, position, &registers, object)
+      }
+    }
+  }
+
+  /// Carries the registers over one instruction.
+  private func step(
+    _ code: FunctionCode, _ position: Int, _ registers: inout Registers, _ object: borrowing ObjectFile
+  ) throws(ObjectFileError) {
+    let instruction = code.instructions[position]
+    let made = try evaluator.value(madeBy: instruction, code, registers, object)
+    if instruction.flow.kind == .call {
+      let kept = evaluator.isOwnSubroutine(instruction, code) ? [] : evaluator.architecture.calleeSaved
+      for number in registers.indices where !kept.contains(Register(number)) { registers[number] = .unknown }
+    }
+    for number in registers.indices where instruction.effects.writes.contains(Register(number)) {
+      registers[number] = .unknown
+    }
+    if let made { registers[made.register.number] = made.value }
+  }
+}
+
+extension RegisterSet {
+  /// Whether it is a set that holds a number, for numbers up to 31.
+  fileprivate func contains(number: Int) -> Bool { contains(Register(number)) }
+}

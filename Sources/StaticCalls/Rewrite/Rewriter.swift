@@ -1,0 +1,227 @@
+import Disassembly
+import ObjectFile
+
+/// Decides, for the indirect branches of one function that may reach a trampoline, which become direct, and how.
+struct Rewriter {
+  private let proof: FunctionProof
+  private let entrances: Entrances
+  private let options: Options
+  private let role: SectionRole
+  /// What was decided, in the order of the code.
+  private(set) var sites: [CallSite] = []
+  /// Loads that are dead once the branches are direct, as edits that turn them into nops.
+  private(set) var deadLoads: [CodeEdit] = []
+  /// The instructions that complete an address which some branch goes to, as section offsets.
+  private(set) var usedLoads: Set<Int> = []
+  private var changes = Liveness.Changes()
+  /// The section offsets of code that moves to make room.
+  private var moved: [Range<Int>] = []
+
+  private var code: FunctionCode { proof.code }
+  private var architecture: any Architecture.Type { proof.evaluator.architecture }
+
+  init(
+    _ proof: FunctionProof, _ entrances: Entrances, role: SectionRole, _ options: Options,
+    _ object: borrowing ObjectFile
+  ) throws(ObjectFileError) {
+    self.proof = proof
+    self.entrances = entrances
+    self.options = options
+    self.role = role
+    let branches = try IndirectBranches(proof, object)
+    for branch in branches.all { usedLoads.formUnion(branch.callee.loads) }
+    decide(branches, object)
+    removeDeadLoads(branches.addressLoads, object)
+  }
+
+  private var section: SectionIndex { code.section }
+
+  private mutating func decide(_ branches: IndirectBranches, _ object: borrowing ObjectFile) {
+    var outcomes: [(branch: IndirectBranch, outcome: Outcome)] = branches.all.map { branch in
+      (branch, outcomeInPlace(branch, branches, object))
+    }
+    // What stays in its place is decided first: it reads no register any more, and loads may give room to others.
+    for (branch, outcome) in outcomes {
+      if case .rewritten = outcome { changes.directed.insert(branch.position) }
+    }
+    for position in outcomes.indices {
+      guard case .needsRoom = outcomes[position].outcome else { continue }
+      outcomes[position].outcome = closeGap(before: outcomes[position].branch, object)
+    }
+    sites = outcomes.map { site(of: $0.branch, $0.outcome) }
+  }
+
+  /// What becomes of a branch.
+  private enum Outcome {
+    case rewritten(Rewrite)
+    /// A direct branch does not fit in its place.
+    case needsRoom
+    case left(Code)
+  }
+
+  private func site(of branch: IndirectBranch, _ outcome: Outcome) -> CallSite {
+    let instruction = code.instructions[branch.position]
+    let status: CallSite.Status =
+      switch outcome {
+      case .rewritten(let rewrite): .convertible(rewrite)
+      case .needsRoom: .left(.noRoom)
+      case .left(let code): .left(code)
+      }
+    return CallSite(
+      section: section, offset: SectionOffset(instruction.offset), length: instruction.length,
+      kind: instruction.flow.kind, shape: branch.shape, trampoline: branch.callee.trampoline, status: status,
+      through: branch.through)
+  }
+
+  // MARK: In place
+
+  private func outcomeInPlace(
+    _ branch: IndirectBranch, _ branches: IndirectBranches, _ object: borrowing ObjectFile
+  ) -> Outcome {
+    let instruction = code.instructions[branch.position]
+    let bytes = instruction.offset..<instruction.end
+    if let reason = reasonToLeave(branch, branches, object) { return .left(reason) }
+    if entrances.namesInstruction(in: bytes, of: section) { return .left(.namedInstruction) }
+    if !entrances.entrances(in: (bytes.lowerBound + 1)..<bytes.upperBound, of: section).isEmpty {
+      return .left(.entered)
+    }
+    return object.withContents(of: section) { contents in
+      if case .thunk = branch.route { return retarget(branch, instruction, contents) }
+      guard let direct = architecture.directForm(of: instruction, in: contents) else { return .needsRoom }
+      let relocation = branchRelocation(of: branch, opcode: direct.opcode, instruction)
+      let edit = CodeEdit(
+        section: section, patches: [CodePatch(offset: instruction.offset, bytes: direct.bytes)],
+        relocations: [relocationEdit(relocation, code.relocation(in: instruction), beside: branch)].compactMap { $0 })
+      guard !edit.relocations.isEmpty else { return .left(.throughRegister) }
+      return .rewritten(
+        Rewrite(
+          edit: edit, offset: SectionOffset(direct.opcode), length: instruction.end - direct.opcode - direct.padding,
+          route: branch.route.summary(isKey: branch.callee.isKeyWord)))
+    }
+  }
+
+  /// Why a branch stays as it is, whatever room there is.
+  private func reasonToLeave(
+    _ branch: IndirectBranch, _ branches: IndirectBranches, _ object: borrowing ObjectFile
+  ) -> Code? {
+    if role == .leftOut || !options.rewritesCalls { return branch.route.codeWhenLeft }
+    switch branch.certainty {
+    case .certain: break
+    case .maybe: return .notOnEveryPath
+    case .fromTableBase: return .largePositionIndependent
+    }
+    // A branch with the address in its own operand needs no proof about other instructions.
+    if branch.callee.loads != [code.instructions[branch.position].offset], let obstacle = proof.obstacle {
+      return obstacle.code
+    }
+    if branch.callee.isKeyWord, !branches.testedLoads.isDisjoint(with: branch.callee.loads) { return .testedKey }
+    if let register = branch.register, isChecked(register, before: branch.position, object) { return .checkedTarget }
+    return nil
+  }
+
+  /// Whether the few instructions in front of a branch compare the word before the called function with a hash (kCFI).
+  private func isChecked(_ register: Register, before position: Int, _ object: borrowing ObjectFile) -> Bool {
+    let first = max(0, position - 8)
+    let trap = (first..<position).last { code.instructions[$0].flow == .trap }
+    guard let trap else { return false }
+    return object.withContents(of: section) { contents in
+      (first..<trap).contains { architecture.readsTypeHash(code.instructions[$0], of: register, in: contents) }
+    }
+  }
+
+  private func retarget(_ branch: IndirectBranch, _ instruction: Instruction, _ contents: Span<UInt8>) -> Outcome {
+    guard let relocation = code.relocation(in: instruction),
+      let bytes = architecture.patchableBytes(of: instruction, in: contents)
+    else { return .left(.throughThunk) }
+    let aimed = branchRelocation(of: branch, opcode: bytes.lowerBound, instruction)
+    return .rewritten(
+      Rewrite(
+        edit: CodeEdit(section: section, relocations: [.aim(relocation, aimed)]),
+        offset: SectionOffset(bytes.lowerBound), length: bytes.count, route: .thunk))
+  }
+
+  private func branchRelocation(
+    of branch: IndirectBranch, opcode: Int, _ instruction: Instruction
+  ) -> BranchRelocation {
+    let form = architecture.branchRelocation(instruction.flow.kind ?? .call)
+    return BranchRelocation(
+      offset: opcode + form.field, type: form.type, addend: form.addend, trampoline: branch.callee.trampoline)
+  }
+
+  /// The relocation of the new branch takes the place of the old one's, or stands beside that of the load.
+  private func relocationEdit(
+    _ new: BranchRelocation, _ old: CodeRelocation?, beside branch: IndirectBranch
+  ) -> RelocationEdit? {
+    if let old { return .aim(old, new) }
+    let load = branch.callee.loads.first.flatMap { code.position(at: $0) }
+    let neighbour = load.flatMap { code.relocation(in: code.instructions[$0]) } ?? code.relocations.first
+    return neighbour.map { .add(new, beside: $0) }
+  }
+
+  // MARK: Making room
+
+  private mutating func closeGap(before branch: IndirectBranch, _ object: borrowing ObjectFile) -> Outcome {
+    if branch.route != .register { return .left(branch.route == .pushed ? .throughThunk : .noRoom) }
+    let closing = GapClosing(branch, proof, entrances, changes)
+    switch closing.plan(object) {
+    case .failure(let reason): return .left(reason.code)
+    case .success(let rewrite):
+      // Two gaps that reach into each other: one of them has to do without.
+      let range = rewrite.edit.patches[0].range
+      guard !moved.contains(where: { $0.overlaps(range) }) else { return .left(.noRoom) }
+      moved.append(range)
+      changes.directed.insert(branch.position)
+      if let load = closing.load { changes.removed.insert(load) }
+      return .rewritten(rewrite)
+    }
+  }
+
+  // MARK: Dead loads
+
+  /// Turns loads into nops that nobody needs any more. A load that nobody needed before either is the compiler's own affair.
+  private mutating func removeDeadLoads(_ loads: [Int], _ object: borrowing ObjectFile) {
+    guard !changes.directed.isEmpty, proof.obstacle == nil else { return }
+    let hasLandingPads = !entrances.unwinding.landingPads(in: code.range, of: section).isEmpty
+    let before = Liveness(proof, Liveness.Changes(), hasLandingPads: hasLandingPads)
+    var candidates = loads.filter { position in
+      guard !changes.removed.contains(position), let register = code.instructions[position].destination else {
+        return false
+      }
+      let bytes = code.instructions[position].offset..<code.instructions[position].end
+      if moved.contains(where: { $0.overlaps(bytes) }) { return false }
+      return before.isNeeded(register, behind: position) && !entrances.namesInstruction(in: bytes, of: section)
+    }
+    while true {
+      let liveness = Liveness(proof, changes, hasLandingPads: hasLandingPads)
+      let dead = candidates.filter { position in
+        code.instructions[position].destination.map { !liveness.isNeeded($0, behind: position) } ?? false
+      }
+      guard !dead.isEmpty else { return }
+      candidates.removeAll { dead.contains($0) }
+      changes.removed.formUnion(dead)
+      for position in dead { remove(position) }
+    }
+  }
+
+  private mutating func remove(_ position: Int) {
+    let instruction = code.instructions[position]
+    deadLoads.append(
+      CodeEdit(
+        section: section,
+        patches: [CodePatch(offset: instruction.offset, bytes: architecture.nops(instruction.length))],
+        relocations: code.relocations(in: instruction).map { .remove($0) }))
+  }
+}
+
+extension FunctionCode.Obstacle {
+  /// The reason for people.
+  var code: Code {
+    switch self {
+    case .undecoded: .undecodedFunction
+    case .unboundedJump: .unboundedJump
+    case .outOfStep: .entered
+    case .alternatives: .namedInstruction
+    case .unreadableTables: .unreadableTables
+    }
+  }
+}
