@@ -56,6 +56,7 @@ extension Disassembler {
     case ARM64_INS_ADR, ARM64_INS_ADRP: .loadAddress
     case ARM64_INS_ADD, ARM64_INS_MOVK: .add
     case ARM64_INS_CMP: .compare
+    case ARM64_INS_STR, ARM64_INS_STUR, ARM64_INS_STP: .store
     default: .other
     }
   }

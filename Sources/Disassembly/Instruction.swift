@@ -49,7 +49,7 @@ public enum ControlFlow: Equatable, Sendable {
 
 /// The few operations that bring an address into a register, by what they do with their operand.
 public enum Operation: Equatable, Sendable {
-  /// x86 `mov`; AArch64 `ldr`, `movz`.
+  /// x86 `mov` to a register; AArch64 `ldr`, `movz`.
   case move
   /// x86 `movslq`: 32 bits, extended by their sign.
   case moveSigned
@@ -57,6 +57,8 @@ public enum Operation: Equatable, Sendable {
   case loadAddress
   case add
   case push
+  /// A store of a register or an immediate.
+  case store
   case compare
   case other
 }

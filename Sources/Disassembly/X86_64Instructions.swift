@@ -28,7 +28,7 @@ extension Disassembler {
     }
     return Instruction(
       offset: offset, length: length,
-      flow: flow, operation: operation(of: id), destination: destination(operand),
+      flow: flow, operation: operation(of: id, operand), destination: destination(operand),
       destinationSize: destination(operand) == nil ? 0 : Int(operand?.size ?? 0),
       source: source(id, x86), memory: memory(x86), effects: x86Effects(of: id, x86, writes),
       hasOperandSizePrefix: hasOperandSizePrefix && isNearBranch != nil)
@@ -104,8 +104,9 @@ extension Disassembler {
     }
   }
 
-  private static func operation(of id: x86_insn) -> Operation {
+  private static func operation(of id: x86_insn, _ operand: cs_x86_op?) -> Operation {
     switch id {
+    case X86_INS_MOV where operand?.type == X86_OP_MEM: .store
     case X86_INS_MOV, X86_INS_MOVABS: .move
     case X86_INS_MOVSXD: .moveSigned
     case X86_INS_LEA: .loadAddress

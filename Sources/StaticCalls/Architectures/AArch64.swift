@@ -186,6 +186,14 @@ enum AArch64: Architecture {
     return nil
   }
 
+  /// `mov x16, xN` and `br x16`: gcc puts such a thunk without a symbol behind each function that needs it.
+  static func thunkRegister(at offset: Int, in code: Span<UInt8>) -> Register? {
+    guard let move = code.littleEndian(UInt32.self, at: offset), move & 0xffe0_ffff == 0xaa00_03f0,
+      code.littleEndian(UInt32.self, at: offset + 4) == 0xd61f_0200
+    else { return nil }
+    return register(move, at: 16)
+  }
+
   static func isThunk(_ symbolName: String) -> Bool { thunkRegister(symbolName) != nil }
 
   static func isComputedReturn(_ instruction: Instruction, behind previous: Instruction?) -> Bool {

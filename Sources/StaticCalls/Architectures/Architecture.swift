@@ -46,6 +46,9 @@ protocol Architecture {
   /// The register that a thunk jumps to, by the thunk's name; `nil` for any other symbol.
   static func thunkRegister(_ symbolName: String) -> Register?
 
+  /// The register that a thunk without a symbol jumps to, by the code at an offset.
+  static func thunkRegister(at offset: Int, in code: Span<UInt8>) -> Register?
+
   /// Whether a symbol is a routine that branches to a register or to the address on top of the stack.
   static func isThunk(_ symbolName: String) -> Bool
 

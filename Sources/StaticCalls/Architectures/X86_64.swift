@@ -231,6 +231,8 @@ enum X86_64: Architecture {
     return nil
   }
 
+  static func thunkRegister(at offset: Int, in code: Span<UInt8>) -> Register? { nil }
+
   static func isThunk(_ symbolName: String) -> Bool {
     ["__x86_indirect_", "__llvm_retpoline_", "__llvm_external_retpoline_", "__llvm_lvi_thunk_"].contains {
       symbolName.hasPrefix($0)
@@ -240,7 +242,7 @@ enum X86_64: Architecture {
   static func isComputedReturn(_ instruction: Instruction, behind previous: Instruction?) -> Bool {
     guard let previous else { return false }
     let stackPointer = Register(4)
-    let storesToStack = previous.operation == .move && previous.destination == nil && previous.memory?.base == stackPointer
+    let storesToStack = previous.operation == .store && previous.memory?.base == stackPointer
     return storesToStack || previous.operation == .push
       || previous.operation == .loadAddress && previous.destination == stackPointer
   }

@@ -16,7 +16,16 @@ struct Entrances {
   let unwinding: UnwindTable
   /// Whether there are relocations that cannot be read.
   private var isIncomplete = false
+  /// Fields of data that hold a distance to code, by the section that holds them, in ascending order.
+  fileprivate var distances: [SectionIndex: [Distance]] = [:]
   private let architecture: any Architecture.Type
+
+  /// A field that holds the distance from somewhere to a place in code.
+  fileprivate struct Distance {
+    var field: Int
+    /// The place, if the distance counts from the field itself.
+    var target: Place
+  }
 
   /// Looks for the entrances to `sections`.
   init(
@@ -32,12 +41,14 @@ struct Entrances {
       [.rel, .crel].contains(table.type) && table.size != 0 && Int(table.info) < object.sections.count
         && object.sections[Int(table.info)].flags.contains(.alloc)
     }
-    try collectDistances(in: sections, object)
+    var starts: [SectionIndex: InstructionStarts] = [:]
     for section in sections.sorted() where object[section].flags.contains(.execInstr) {
       let far = try code.farTargets(in: section, object)
       places[section, default: []] += far.branches + far.addresses
       takenAddresses[section, default: []] += far.addresses
+      starts[section] = far.starts
     }
+    collectDistances(starts)
     for section in places.keys { places[section]?.sort() }
     for section in takenAddresses.keys { takenAddresses[section]?.sort() }
     for section in namedInstructions.keys { namedInstructions[section]?.sort() }
@@ -123,15 +134,17 @@ struct Entrances {
         switch purpose {
         case .code:
           places[section, default: []].append(adjusted)
-          if plain != adjusted { places[section, default: []].append(plain) }
           let isBranch = object.withContents(of: holder.index) { architecture.field(of: relocation, in: $0) != .other }
-          if !isBranch { takenAddresses[section, default: []] += [plain, adjusted] }
+          if !isBranch { takenAddresses[section, default: []].append(adjusted) }
         case .description: places[section, default: []].append(plain)
         case .unwinding: break
         case .instructions:
           places[section, default: []].append(plain)
           namedInstructions[section, default: []].append(plain)
         case .alternatives: alternatives[section, default: []].append(plain)
+        case .data where architecture.isDistance(relocation):
+          distances[holder.index, default: []].append(
+            Distance(field: relocation.offset.rawValue, target: Place(section: section, offset: plain)))
         case .data:
           places[section, default: []].append(plain)
           takenAddresses[section, default: []].append(plain)
@@ -140,32 +153,45 @@ struct Entrances {
     }
   }
 
-  /// Finds the places that data names by their distance from another place than the field: entries of jump tables. The assembler
-  /// makes of `.long target - table` a relocation whose addend counts from the field.
-  private mutating func collectDistances(
-    in sections: Set<SectionIndex>, _ object: borrowing ObjectFile
-  ) throws(ObjectFileError) {
-    for table in object.sections where table.type == .rela && table.size != 0 {
-      let holder = object[SectionIndex(Int(table.info))]
-      guard holder.flags.contains(.alloc), TablePurpose(of: holder, object) == .data else { continue }
-      let labels = (dataLabels[holder.index] ?? []).sorted()
-      try object.withRelocations(in: table.index) { relocations in
-        for position in relocations.indices where architecture.isDistance(relocations[position]) {
-          let relocation = relocations[position]
-          let symbol = object.symbol(relocation.symbol)
-          guard case .section(let section) = object.place(of: symbol, at: relocation.symbol), sections.contains(section)
-          else { continue }
-          let field = relocation.offset.rawValue
-          let fromField = Int(truncatingIfNeeded: Int64(bitPattern: symbol.value) &+ relocation.addend)
-          let behind = labels.partitionPoint { $0 > field }
-          for start in [behind > 0 ? labels[behind - 1] : 0, 0] {
-            let target = fromField &- (field - start)
-            places[section, default: []].append(target)
-            takenAddresses[section, default: []].append(target)
-          }
+  /// Finds the places that data names by distances. A distance counts from its own field, or, in a jump table, from the start of
+  /// the table: the assembler makes of `.long target - table` a relocation whose addend counts from the field. Neighbours that
+  /// form a table are read in the way that leads all of them to instructions; in both where both do.
+  private mutating func collectDistances(_ starts: [SectionIndex: InstructionStarts]) {
+    for (holder, fields) in distances {
+      let labels = (dataLabels[holder] ?? []).sorted()
+      for table in fields.sorted(by: { $0.field < $1.field }).tables(between: labels) {
+        let behind = labels.partitionPoint { $0 > table[0].field }
+        let start = behind > 0 ? labels[behind - 1] : 0
+        let fromFields = table.map(\.target)
+        let fromStart = table.map {
+          Place(section: $0.target.section, offset: $0.target.offset &- ($0.field - start))
+        }
+        func isSound(_ targets: [Place]) -> Bool {
+          targets.allSatisfy { starts[$0.section]?.contains($0.offset) == true }
+        }
+        let readings = [fromFields, fromStart].filter(isSound)
+        for target in (readings.isEmpty ? [fromFields, fromStart] : readings).joined() {
+          places[target.section, default: []].append(target.offset)
+          takenAddresses[target.section, default: []].append(target.offset)
         }
       }
     }
+  }
+}
+
+extension [Entrances.Distance] {
+  /// Runs of neighbouring fields, with no label among them but at their start.
+  fileprivate func tables(between labels: [Int]) -> [[Entrances.Distance]] {
+    var tables: [[Entrances.Distance]] = []
+    var previous: Int?
+    for distance in self {
+      let isNeighbour = previous.map { distance.field - $0 <= 8 } ?? false
+      let behind = labels.partitionPoint { $0 >= distance.field }
+      let isLabel = behind < labels.count && labels[behind] == distance.field
+      if isNeighbour, !isLabel { tables[tables.count - 1].append(distance) } else { tables.append([distance]) }
+      previous = distance.field
+    }
+    return tables
   }
 }
 

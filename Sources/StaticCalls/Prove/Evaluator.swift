@@ -6,6 +6,8 @@ struct Evaluator {
   let architecture: any Architecture.Type
   let locations: Locations
   let functions: Functions
+  /// Section offsets of branches to thunks: what they call behaves as any function.
+  var thunkCalls: Set<Int> = []
 
   /// The value that an instruction leaves in a register.
   func value(
@@ -40,7 +42,7 @@ struct Evaluator {
   /// Whether a call goes to code that is no function of its own: it need not preserve anything.
   func isOwnSubroutine(_ call: Instruction, _ code: FunctionCode) -> Bool {
     guard let target = call.flow.directTarget, code.relocation(in: call) == nil else { return false }
-    return !functions.isLabel(target, in: code.section)
+    return !functions.isLabel(target, in: code.section) && !thunkCalls.contains(call.offset)
   }
 
   private func value(

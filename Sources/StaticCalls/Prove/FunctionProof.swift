@@ -5,9 +5,11 @@ import ObjectFile
 struct FunctionProof {
   private(set) var code: FunctionCode
   private(set) var propagation: Propagation
-  let evaluator: Evaluator
+  private(set) var evaluator: Evaluator
   /// The branches to thunks, by position: the register that each goes through, or `nil` where the name does not tell.
   let thunks: [Int: Register?]
+  /// The places that jump tables lead to, as section offsets.
+  let tableTargets: Set<Int>
   /// Why no proof about several instructions holds in the function; `nil` where proofs hold.
   let obstacle: FunctionCode.Obstacle?
 
@@ -21,6 +23,7 @@ struct FunctionProof {
   ) throws(ObjectFileError) {
     self.evaluator = evaluator
     thunks = Self.thunks(in: stretch, relocations, evaluator.architecture, object)
+    self.evaluator.thunkCalls = Set(thunks.keys.map { stretch.instructions[$0].offset })
     let (section, range) = (stretch.section, stretch.range)
     var places = Set(entrances.entrances(in: range, of: section))
     let fixed =
@@ -29,16 +32,17 @@ struct FunctionProof {
     var rounds = 0
     while true {
       let code = FunctionCode(stretch, relocations, entrances: places.sorted(), obstacle: fixed)
-      let propagation = try Propagation(code, evaluator, object)
-      let jumps = try IndirectJumps(code, propagation, evaluator, thunks, entrances, object)
+      let propagation = try Propagation(code, self.evaluator, object)
+      let jumps = try IndirectJumps(code, propagation, self.evaluator, thunks, entrances, object)
       rounds += 1
       guard jumps.targets.isSubset(of: places), rounds < Self.mostRounds else {
         places.formUnion(jumps.targets)
         if rounds < Self.mostRounds { continue }
         (self.code, self.propagation, obstacle) = (code, propagation, .unboundedJump)
+        tableTargets = jumps.targets
         return
       }
-      (self.code, self.propagation) = (code, propagation)
+      (self.code, self.propagation, tableTargets) = (code, propagation, jumps.targets)
       let isBounded = !jumps.areUnknown || !entrances.isTaken(inside: range, of: section)
       obstacle = code.obstacle ?? (isBounded ? nil : .unboundedJump)
       return
@@ -60,6 +64,16 @@ struct FunctionProof {
         known[symbol] = .some(architecture.isThunk(name) ? .some(architecture.thunkRegister(name)) : nil)
       }
       if case .some(.some(let register)) = known[symbol] { thunks[behind - 1] = .some(register) }
+    }
+    object.withContents(of: stretch.section) { contents in
+      for (position, instruction) in stretch.instructions.enumerated() {
+        guard let target = instruction.flow.directTarget, stretch.range.contains(target), thunks[position] == nil,
+          let register = architecture.thunkRegister(at: target, in: contents)
+        else { continue }
+        let next = relocations.partitionPoint { $0.offset >= instruction.offset }
+        if next < relocations.endIndex, relocations[next].offset < instruction.end { continue }
+        thunks[position] = .some(register)
+      }
     }
     return thunks
   }
@@ -102,6 +116,7 @@ private struct IndirectJumps {
     try propagation.forEach(code, object) { position, registers throws(ObjectFileError) in
       let instruction = code.instructions[position]
       let previous = position > 0 ? code.instructions[position - 1] : nil
+      if Self.endsThunk(position, code, thunks) { return }
       guard
         let value = try Self.target(
           of: instruction, behind: previous, thunks[position], registers, code, evaluator, object)
@@ -124,6 +139,17 @@ private struct IndirectJumps {
     }
     self.targets = targets
     self.areUnknown = areUnknown
+  }
+
+  /// Whether a jump is that of a thunk inside the function, which only branches lead to: the branches speak for it.
+  private static func endsThunk(_ position: Int, _ code: FunctionCode, _ thunks: [Int: Register?]) -> Bool {
+    guard position > 0, code.instructions[position].flow.kind == .tail else { return false }
+    let block = code.block(of: position)
+    let start = code.instructions[code.blocks[block].range.lowerBound].offset
+    guard code.instructions[position - 1].offset == start else { return false }
+    let callers = code.instructions.indices.filter { code.target(of: code.instructions[$0]) == start }
+    let isFallenInto = block > 0 && code.blocks[block - 1].successors.contains(block)
+    return !callers.isEmpty && callers.allSatisfy { thunks[$0] != nil } && !isFallenInto
   }
 
   /// Where an instruction jumps to, if that is not in the instruction itself; `nil` for all others.

@@ -231,28 +231,40 @@ struct CallSiteResolver: ~Copyable {
       for use in uses {
         let instruction = stretch.instructions[use.position]
         guard !branches.contains(instruction.offset), !rewriter.usedLoads.contains(instruction.offset) else { continue }
-        addUse(use, instruction)
+        if let site = pushedSite(use, instruction, rewriter, object) {
+          sites.append(site)
+          continue
+        }
+        let isStored = instruction.operation == .store || rewriter.storedLoads.contains(instruction.offset)
+        addUse(use, instruction, isStored ? .storedAddress : .addressTaken)
       }
     }
   }
 
+  private func pushedSite(
+    _ use: Use, _ instruction: Instruction, _ rewriter: Rewriter, _ object: borrowing ObjectFile
+  ) -> CallSite? {
+    let relocation = use.reference.relocation
+    guard case .push(let shape) = architecture.use(of: instruction, relocation),
+      let trampoline = trampoline(
+        use.reference, targetOffset: architecture.targetOffset(of: relocation, instructionEnd: instruction.end))
+    else { return nil }
+    return rewriter.pushedSite(at: use.position, shape: shape, trampoline: trampoline, object)
+  }
+
   /// Lists the use of an address that no branch was seen to go to.
-  private mutating func addUse(_ use: Use, _ instruction: Instruction) {
+  private mutating func addUse(_ use: Use, _ instruction: Instruction, _ reason: Code) {
     let relocation = use.reference.relocation
     let target = architecture.targetOffset(of: relocation, instructionEnd: instruction.end)
     if case .key = use.reference.target { return }
     guard let trampoline = trampoline(use.reference, targetOffset: target) else { return }
     let section = use.reference.section
     switch architecture.use(of: instruction, relocation) {
-    case .part: break
-    case .push(let shape):
-      add(
-        section, instruction.offset, instruction.length, .call, shape, trampoline, .left(.throughThunk),
-        through: "pushed address")
+    case .part, .push: break
     case .other(let shape):
       let through = instruction.destination.map { architecture.name(of: $0) } ?? "address"
       add(
-        section, instruction.offset, instruction.length, nil, shape, trampoline, .left(.addressTaken), through: through)
+        section, instruction.offset, instruction.length, nil, shape, trampoline, .left(reason), through: through)
     }
   }
 

@@ -29,6 +29,19 @@ struct CodeRelocation: Equatable {
   var position: Int
 }
 
+/// Where instructions begin in a section: a bit for each byte.
+struct InstructionStarts {
+  private var words: [UInt64]
+
+  init(size: Int) { words = [UInt64](repeating: 0, count: size / 64 + 1) }
+
+  mutating func insert(_ offset: Int) { words[offset / 64] |= 1 << UInt64(offset % 64) }
+
+  func contains(_ offset: Int) -> Bool {
+    offset >= 0 && offset / 64 < words.count && words[offset / 64] >> UInt64(offset % 64) & 1 == 1
+  }
+}
+
 /// Decodes code on demand: one instruction where its start is known, a whole stretch where it is not.
 struct CodeReader: ~Copyable {
   private let architecture: any Architecture.Type
@@ -196,15 +209,16 @@ struct CodeReader: ~Copyable {
   // MARK: Branches across stretches
 
   /// Where direct branches without relocation, calls included, lead out of the stretch of code that they stand in, and where
-  /// code forms the address of other code in its section; ascending. Where the code cannot be decoded, whatever looks like such
+  /// code forms the address of other code in its section, both ascending; and all starts of instructions. Where the code cannot be decoded, whatever looks like such
   /// a branch counts as one.
   mutating func farTargets(
     in section: SectionIndex, _ object: borrowing ObjectFile
-  ) throws(ObjectFileError) -> (branches: [Int], addresses: [Int]) {
+  ) throws(ObjectFileError) -> (branches: [Int], addresses: [Int], starts: InstructionStarts) {
     let labels = functions(of: object)
     let relocations = try relocations(of: section, object)
     var branches: Set<Int> = []
     var addresses: Set<Int> = []
+    var starts = InstructionStarts(size: object[section].contentSize)
     func hasRelocation(_ instruction: Instruction) -> Bool {
       let position = relocations.partitionPoint { $0.offset >= instruction.offset }
       return position < relocations.count && relocations[position].offset < instruction.end
@@ -212,6 +226,7 @@ struct CodeReader: ~Copyable {
     for range in labels.stretches(of: section, size: object[section].contentSize) {
       let instructions = decode(range, of: section, labels, object).instructions
       for instruction in instructions {
+        starts.insert(instruction.offset)
         if let target = instruction.flow.directTarget {
           if !range.contains(target), !hasRelocation(instruction) { branches.insert(target) }
         } else if !hasRelocation(instruction) {
@@ -227,7 +242,7 @@ struct CodeReader: ~Copyable {
         }
       }
     }
-    return (branches.sorted(), addresses.sorted())
+    return (branches.sorted(), addresses.sorted(), starts)
   }
 }
 

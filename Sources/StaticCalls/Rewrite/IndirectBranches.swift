@@ -55,6 +55,8 @@ struct IndirectBranches {
   private(set) var all: [IndirectBranch] = []
   /// Positions of instructions that leave a trampoline's or key's address, or a part of one, in a register and do nothing else.
   private(set) var addressLoads: [Int] = []
+  /// Section offsets of the loads of an address that is then stored in memory.
+  private(set) var storedLoads: Set<Int> = []
   /// Section offsets of the loads of a key's word that something else than a branch looks at.
   private(set) var testedLoads: Set<Int> = []
 
@@ -63,6 +65,7 @@ struct IndirectBranches {
     var all: [IndirectBranch] = []
     var addressLoads: [Int] = []
     var testedLoads: Set<Int> = []
+    var storedLoads: Set<Int> = []
     try proof.propagation.forEach(code, object) { position, registers throws(ObjectFileError) in
       let instruction = code.instructions[position]
       if instruction.flow.kind != nil {
@@ -74,12 +77,15 @@ struct IndirectBranches {
       // Copying the word on is no look at it.
       if let made, case .callee(let callee) = made.value, callee.isKeyWord { return }
       for number in registers.indices where instruction.effects.reads.contains(Register(number)) {
-        if let callee = registers[number].possibleCallee, callee.isKeyWord { testedLoads.formUnion(callee.loads) }
+        guard let callee = registers[number].possibleCallee else { continue }
+        if callee.isKeyWord { testedLoads.formUnion(callee.loads) }
+        if instruction.operation == .store { storedLoads.formUnion(callee.loads) }
       }
     }
     self.all = all
     self.addressLoads = addressLoads
     self.testedLoads = testedLoads
+    self.storedLoads = storedLoads
   }
 
   private static func branch(
@@ -103,11 +109,11 @@ struct IndirectBranches {
     case .call(.memory), .jump(.memory), .conditionalJump(.memory):
       return branch(try evaluator.target(of: instruction, code, registers, object), .table, nil, "GOT")
     case .call(.direct), .jump(.direct), .conditionalJump(.direct):
-      guard case .some(.some(let register)) = proof.thunks[position], let relocation = code.relocation(in: instruction)
-      else { return nil }
+      guard case .some(.some(let register)) = proof.thunks[position] else { return nil }
+      let name = code.relocation(in: instruction).map { object.name(of: $0.relocation.symbol) }
       return branch(
         registers[register.number], .thunk(architecture.thunkShape), register,
-        object.name(of: relocation.relocation.symbol))
+        name ?? "a thunk for \(architecture.name(of: register))")
     case .next, .trap, .stop: return nil
     }
   }

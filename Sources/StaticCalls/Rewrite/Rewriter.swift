@@ -11,6 +11,8 @@ struct Rewriter {
   private(set) var sites: [CallSite] = []
   /// Loads that are dead once the branches are direct, as edits that turn them into nops.
   private(set) var deadLoads: [CodeEdit] = []
+  /// The instructions that load an address which is then stored in memory, as section offsets.
+  private(set) var storedLoads: Set<Int> = []
   /// The instructions that complete an address which some branch goes to, as section offsets.
   private(set) var usedLoads: Set<Int> = []
   private var changes = Liveness.Changes()
@@ -30,6 +32,7 @@ struct Rewriter {
     self.role = role
     let branches = try IndirectBranches(proof, object)
     for branch in branches.all { usedLoads.formUnion(branch.callee.loads) }
+    storedLoads = branches.storedLoads
     decide(branches, object)
     removeDeadLoads(branches.addressLoads, object)
   }
@@ -130,13 +133,19 @@ struct Rewriter {
   }
 
   private func retarget(_ branch: IndirectBranch, _ instruction: Instruction, _ contents: Span<UInt8>) -> Outcome {
-    guard let relocation = code.relocation(in: instruction),
-      let bytes = architecture.patchableBytes(of: instruction, in: contents)
-    else { return .left(.throughThunk) }
+    guard let bytes = architecture.patchableBytes(of: instruction, in: contents) else { return .left(.throughThunk) }
     let aimed = branchRelocation(of: branch, opcode: bytes.lowerBound, instruction)
+    let old = code.relocation(in: instruction)
+    guard let change = relocationEdit(aimed, old, beside: branch) else { return .left(.throughThunk) }
+    var edit = CodeEdit(section: section, relocations: [change])
+    if old == nil {
+      // The assembler resolved it: a displacement of zero leaves it to the linker.
+      guard let direct = architecture.directForm(of: instruction, in: contents) else { return .left(.throughThunk) }
+      edit.patches = [CodePatch(offset: instruction.offset, bytes: direct.bytes)]
+    }
     return .rewritten(
       Rewrite(
-        edit: CodeEdit(section: section, relocations: [.aim(relocation, aimed)]),
+        edit: edit,
         offset: SectionOffset(bytes.lowerBound), length: bytes.count, route: .thunk))
   }
 
@@ -156,6 +165,27 @@ struct Rewriter {
     let load = branch.callee.loads.first.flatMap { code.position(at: $0) }
     let neighbour = load.flatMap { code.relocation(in: code.instructions[$0]) } ?? code.relocations.first
     return neighbour.map { .add(new, beside: $0) }
+  }
+
+  // MARK: Pushed addresses
+
+  /// What becomes of a trampoline's address that an instruction pushes.
+  func pushedSite(at position: Int, shape: Shape, trampoline: Int, _ object: borrowing ObjectFile) -> CallSite {
+    let instruction = code.instructions[position]
+    var site = CallSite(
+      section: section, offset: SectionOffset(instruction.offset), length: instruction.length, kind: .call, shape: shape,
+      trampoline: trampoline, status: .left(.throughThunk), through: "pushed address")
+    guard let idiom = PushIdiom(at: position, proof, entrances, object) else { return site }
+    site.kind = idiom.isCall ? .call : .tail
+    guard role != .leftOut, options.rewritesCalls else { return site }
+    if let obstacle = proof.obstacle {
+      site.status = .left(obstacle.code)
+    } else if entrances.namesInstruction(in: idiom.range, of: section) {
+      site.status = .left(.namedInstruction)
+    } else if let rewrite = idiom.rewrite(to: trampoline) {
+      site.status = .convertible(rewrite)
+    }
+    return site
   }
 
   // MARK: Making room
