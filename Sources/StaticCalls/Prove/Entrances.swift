@@ -29,12 +29,14 @@ struct Entrances {
 
   /// Looks for the entrances to `sections`.
   init(
-    to sections: Set<SectionIndex>, in object: borrowing ObjectFile, _ code: inout CodeReader
+    to sections: Set<SectionIndex>, in object: borrowing ObjectFile, _ code: inout CodeReader, _ options: Options
   ) throws(ObjectFileError) {
     architecture = StaticCalls.architecture(of: object.machine)
     unwinding = try UnwindTable(of: sections, in: object)
     collectSymbols(in: sections, object)
     for table in object.sections where table.type == .rela && table.size != 0 {
+      // The sites themselves: a patcher changes where they lead, and nothing else.
+      if object.name(of: SectionIndex(Int(table.info)), is: Array(options.tableSection.utf8)) { continue }
       try collectRelocations(in: table, of: sections, object)
     }
     isIncomplete = object.sections.contains { table in

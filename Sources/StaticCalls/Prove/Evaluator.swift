@@ -85,6 +85,9 @@ struct Evaluator {
     case .memoryAtPlace(let offset):
       return try contents(of: .place(Place(section: section, offset: offset)), shape, [load], object)
     case .register(let other): return held(other)
+    case .memory(let base, 0) where held(base).array != nil:
+      guard let array = held(base).array else { return .unknown }
+      return .jumpTarget(JumpTable(table: array, element: Element(size: 8, isSigned: false)))
     case .memory(let base, let displacement):
       guard case .location(let location, let loads) = held(base), let moved = location.moved(by: displacement) else {
         return .unknown
@@ -110,6 +113,10 @@ struct Evaluator {
     for (value, other) in [(first, second), (second, first)] {
       if case .fromTableBase = value { return value }
       if !isMemory, let target = jumpTarget(value, other, 0, .whole) { return target }
+      if let place = value.place, other == .unknown {
+        return isMemory
+          ? .jumpTarget(JumpTable(table: place, element: Element(size: 8, isSigned: false))) : .inside(place)
+      }
     }
     return .unknown
   }
@@ -142,6 +149,11 @@ struct Evaluator {
 }
 
 extension Value {
+  fileprivate var array: Place? {
+    guard case .inside(let place) = self else { return nil }
+    return place
+  }
+
   fileprivate var place: Place? {
     guard case .location(.place(let place), _) = self else { return nil }
     return place

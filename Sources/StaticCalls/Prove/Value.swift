@@ -16,6 +16,8 @@ enum Value: Equatable {
   case parts(Location, UInt8)
   /// x86-64: a distance from the start of the global offset table, or what was made of it.
   case fromTableBase(Callee)
+  /// An address somewhere in an array that begins at a place.
+  case inside(Place)
   /// An element of an array that begins at a place.
   case element(Place, Element)
   /// The target of a jump through a table.

@@ -36,7 +36,7 @@ struct IndirectUses: ~Copyable {
     _ code: inout CodeReader, _ object: borrowing ObjectFile
   ) throws(ObjectFileError) -> Entrances {
     if let entrances { return entrances }
-    let new = try Entrances(to: sections, in: object, &code)
+    let new = try Entrances(to: sections, in: object, &code, options)
     entrances = new
     return new
   }
