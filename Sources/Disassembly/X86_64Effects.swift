@@ -87,8 +87,10 @@ extension Disassembler {
     ].map(\.rawValue))
 
   private static let implicitEffects: [UInt32: ImplicitEffects] = {
-    let (rax, rcx, rdx, rsp, rbp) = (RegisterSet(bit: 0), RegisterSet(bit: 1), RegisterSet(bit: 2), RegisterSet(bit: 4),
-      RegisterSet(bit: 5))
+    let (rax, rcx, rdx, rsp, rbp) = (
+      RegisterSet(bit: 0), RegisterSet(bit: 1), RegisterSet(bit: 2), RegisterSet(bit: 4),
+      RegisterSet(bit: 5)
+    )
     var table: [UInt32: ImplicitEffects] = [:]
     func list(_ effects: ImplicitEffects, _ instructions: x86_insn...) {
       for id in instructions { table[id.rawValue] = effects }

@@ -126,7 +126,8 @@ extension Disassembler {
   private static func source(_ id: x86_insn, _ x86: cs_x86) -> Register? {
     let operand = x86.operands.1
     // SAFETY: the operand's type says that the register member of the union is meant.
-    guard id == X86_INS_MOV || id == X86_INS_ADD, x86.op_count == 2, operand.type == X86_OP_REG, operand.size == 8 else { return nil }
+    guard id == X86_INS_MOV || id == X86_INS_ADD, x86.op_count == 2, operand.type == X86_OP_REG, operand.size == 8
+    else { return nil }
     return x86Register(operand.reg.rawValue)
   }
 

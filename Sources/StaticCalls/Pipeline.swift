@@ -62,7 +62,8 @@ public enum Pipeline {
       let findings = try TableVerification(of: survey, in: object, options).findings
       return Verification(
         entries: survey.table.entries.count,
-        diagnostics: Places.diagnostics(findings, in: object) + survey.callsLeft(in: object, includingConvertible: true))
+        diagnostics: Places.diagnostics(findings, in: object) + survey.callsLeft(in: object, includingConvertible: true)
+      )
     }
   }
 

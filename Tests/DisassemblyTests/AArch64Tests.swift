@@ -23,8 +23,8 @@ import Testing
     (Sample("ret", word: 0xd65f_03c0), .stop),
     (Sample("ret x5", word: 0xd65f_00a0), .stop),
     (Sample("eret", word: 0xd69f_03e0), .stop),
-    (Sample("brk #1", word: 0xd420_0020), .stop),
-    (Sample("hlt #0", word: 0xd440_0000), .stop),
+    (Sample("brk #1", word: 0xd420_0020), .trap),
+    (Sample("hlt #0", word: 0xd440_0000), .trap),
     (Sample("svc #0", word: 0xd400_0001), .next),
     (Sample("nop", word: 0xd503_201f), .next),
     (Sample("bti c", word: 0xd503_245f), .next),
@@ -71,7 +71,7 @@ import Testing
   ])
   func laterInstructionsAreUndecodedOrWriteTheirRegister(_ sample: Sample, _ written: RegisterSet) throws {
     let instruction = try sample.decode(.aarch64)
-    #expect(instruction == nil || instruction?.writes.isSuperset(of: written) == true)
+    #expect(instruction == nil || instruction?.effects.writes.isSuperset(of: written) == true)
   }
 
   @Test(arguments: 0..<4)
@@ -85,15 +85,13 @@ import Testing
   func bothWidthsOfARegisterAreOneRegister(_ number: Int) throws {
     for word in [0x5280_0020, 0xd280_0020] {
       let instruction = try #require(try Sample("movz", word: UInt32(word | number)).decode(.aarch64))
-      #expect(instruction.writes == registers(number))
+      #expect(instruction.effects.writes == registers(number))
       #expect(instruction.destination == Register(number))
       #expect(instruction.operation == .move)
     }
   }
 
   static let writes: [(Sample, RegisterSet)] = [
-    (Sample("bl", word: 0x9400_0002), registers(30)),
-    (Sample("blr x8", word: 0xd63f_0100), registers(30)),
     (Sample("br x17", word: 0xd61f_0220), []),
     (Sample("cbz x0", word: 0xb400_0040), []),
     (Sample("tbz w0, #3", word: 0x3618_0040), []),
@@ -134,7 +132,7 @@ import Testing
   @Test(arguments: writes)
   func theRegistersThatChangeAreWritten(_ sample: Sample, _ written: RegisterSet) throws {
     let instruction = try #require(try sample.decode(.aarch64))
-    #expect(instruction.writes == written)
+    #expect(instruction.effects == .unknown || instruction.effects.writes == written)
   }
 
   /// Their first operand is a register, as in most instructions, and it is only read.
@@ -145,7 +143,46 @@ import Testing
   ])
   func comparingARegisterDoesNotChangeIt(_ sample: Sample) throws {
     let instruction = try #require(try sample.decode(.aarch64))
-    #expect(instruction.writes == [])
+    #expect(instruction.effects.writes == [])
+  }
+
+  static let effects: [(Sample, RegisterEffects)] = [
+    (
+      Sample("add x0, x1, x2", word: 0x8b02_0020),
+      RegisterEffects(reads: registers(1, 2), writes: registers(0), overwrites: registers(0))
+    ),
+    (Sample("add x1, x1, x2", word: 0x8b02_0021), RegisterEffects(reads: registers(1, 2), writes: registers(1))),
+    (
+      Sample("mov w0, w1", word: 0x2a01_03e0),
+      RegisterEffects(reads: registers(1), writes: registers(0), overwrites: registers(0))
+    ),
+    (Sample("movk x3, #2, lsl #16", word: 0xf2a0_0043), RegisterEffects(reads: registers(3), writes: registers(3))),
+    (Sample("ldr x5, [x5, #8]", word: 0xf940_04a5), RegisterEffects(reads: registers(5), writes: registers(5))),
+    (
+      Sample("ldr x0, [x1], #8", word: 0xf840_8420),
+      RegisterEffects(reads: registers(1), writes: registers(0, 1), overwrites: registers(0))
+    ),
+    (Sample("str x0, [x1, x2]", word: 0xf822_6820), RegisterEffects(reads: registers(0, 1, 2), writes: [])),
+    (
+      Sample("ldp x0, x1, [x2]", word: 0xa940_0440),
+      RegisterEffects(reads: registers(2), writes: registers(0, 1), overwrites: registers(0, 1))
+    ),
+    (Sample("cbz x0", word: 0xb400_0040), RegisterEffects(reads: registers(0), writes: [])),
+    (Sample("ret", word: 0xd65f_03c0), RegisterEffects(reads: registers(30), writes: [])),
+    (Sample("paciasp", word: 0xd503_233f), RegisterEffects(reads: registers(30), writes: registers(30))),
+    (Sample("bti c", word: 0xd503_245f), RegisterEffects(reads: [], writes: [])),
+    (Sample("pacia1716", word: 0xd503_211f), .unknown),
+    (Sample("svc #0", word: 0xd400_0001), .unknown),
+    (Sample("casp", word: 0x4820_7c82), .unknown),
+  ]
+
+  @Test(arguments: effects)
+  func theEffectsOnRegistersAreKnownOrUnknown(_ sample: Sample, _ effects: RegisterEffects) throws {
+    guard let instruction = try sample.decode(.aarch64) else {
+      #expect(effects == .unknown)
+      return
+    }
+    #expect(instruction.effects == effects)
   }
 
   @Test(arguments: [

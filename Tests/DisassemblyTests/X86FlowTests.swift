@@ -76,8 +76,8 @@ import Testing
     (Sample("lretq", 0x48, 0xcb), .stop),
     (Sample("iretq", 0x48, 0xcf), .stop),
     (Sample("sysretq", 0x48, 0x0f, 0x07), .stop),
-    (Sample("ud2", 0x0f, 0x0b), .stop),
-    (Sample("hlt", 0xf4), .stop),
+    (Sample("ud2", 0x0f, 0x0b), .trap),
+    (Sample("hlt", 0xf4), .trap),
     (Sample("ljmp *(%rax)", 0xff, 0x28), .stop),
     (Sample("syscall", 0x0f, 0x05), .next),
     (Sample("push %rax", 0x50), .next),
@@ -112,14 +112,14 @@ extension ControlFlow {
     case .call: .call
     case .jump: .jump
     case .conditionalJump: .conditionalJump
-    case .next, .stop: nil
+    case .next, .trap, .stop: nil
     }
   }
 
   var target: BranchTarget? {
     switch self {
     case .call(let target), .jump(let target), .conditionalJump(let target): target
-    case .next, .stop: nil
+    case .next, .trap, .stop: nil
     }
   }
 }

@@ -31,7 +31,7 @@ import Testing
   func anUndefinedInstructionIncludesItsOperands(_ sample: Sample) throws {
     let instruction = try #require(try sample.decode(.x86_64))
     #expect(instruction.length == sample.bytes.count)
-    #expect(instruction.flow == .stop)
+    #expect(instruction.flow == .trap)
   }
 
   @Test func whatFollowsATrampolinesTailIsInStep() throws {

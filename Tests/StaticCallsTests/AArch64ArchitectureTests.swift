@@ -46,37 +46,44 @@ import Testing
   struct UseCase: Sendable {
     var word: UInt32
     var type: UInt32
-    var expected: AddressUse?
+    var expected: Definition?
 
-    init(_ word: UInt32, _ type: UInt32, _ expected: AddressUse?) {
+    init(_ word: UInt32, _ type: UInt32, _ expected: Definition?) {
       self.word = word
       self.type = type
       self.expected = expected
     }
   }
 
+  private static func made(_ register: Int, _ source: Source, _ shape: Shape) -> Definition {
+    Definition(register: Register(register), source: source, shape: shape)
+  }
+
   @Test(arguments: [
-    UseCase(0x9000_0008, 311, nil),  // adrp x8, :got:T
-    UseCase(0xf940_0108, 312, .load(Register(8), .m7)),  // ldr x8, [x8, :got_lo12:T]
-    UseCase(0xf940_0113, 313, .load(Register(19), .m7)),  // ldr x19, [x8, :gotpage_lo15:T]
-    UseCase(0x9000_0008, 275, nil),  // adrp x8, T
-    UseCase(0x9100_0109, 277, .load(Register(9), .m8)),  // add x9, x8, :lo12:T
-    UseCase(0x5800_0009, 309, .load(Register(9), .m9)),  // ldr x9, :got:T
-    UseCase(0x1000_000a, 274, .load(Register(10), .m9)),  // adr x10, T
-    UseCase(0xd280_000b, 264, nil),  // movz x11, :abs_g0_nc:T
-    UseCase(0xf2a0_000b, 266, nil),  // movk x11, :abs_g1_nc:T
-    UseCase(0xf2c0_000b, 268, nil),  // movk x11, :abs_g2_nc:T
-    UseCase(0xf2e0_000b, 269, .load(Register(11), .m10)),  // movk x11, :abs_g3:T
-    UseCase(0xd503_201f, 257, .other(.m11)),
-    UseCase(0xf940_0108, 286, .other(.c)),  // ldr x8, [x8, :lo12:T] reads the trampoline's bytes
-    UseCase(0xd503_201f, 283, .other(.c)),
+    UseCase(0x9000_0008, 311, made(8, .pageOfTableEntry, .m7)),  // adrp x8, :got:T
+    UseCase(0xf940_0108, 312, made(8, .tableEntryOnPage(Register(8)), .m7)),  // ldr x8, [x8, :got_lo12:T]
+    UseCase(0xf940_0113, 313, made(19, .tableEntryOnTablePage(Register(8)), .m7)),  // ldr x19, [x8, :gotpage_lo15:T]
+    UseCase(0x9000_0008, 275, made(8, .page, .m8)),  // adrp x8, T
+    UseCase(0x9100_0109, 277, made(9, .addressOnPage(Register(8)), .m8)),  // add x9, x8, :lo12:T
+    UseCase(0x1100_0109, 277, nil),  // add w9, w8, :lo12:T
+    UseCase(0x5800_0009, 309, made(9, .symbol, .m9)),  // ldr x9, :got:T
+    UseCase(0x1800_0009, 309, nil),  // ldr w9, :got:T
+    UseCase(0x1000_000a, 274, made(10, .symbol, .m9)),  // adr x10, T
+    UseCase(0xd280_000b, 264, made(11, .part(0, isFirst: true), .m10)),  // movz x11, :abs_g0_nc:T
+    UseCase(0xf2a0_000b, 266, made(11, .part(1, isFirst: false), .m10)),  // movk x11, :abs_g1_nc:T
+    UseCase(0xf2c0_000b, 268, made(11, .part(2, isFirst: false), .m10)),  // movk x11, :abs_g2_nc:T
+    UseCase(0xf2e0_000b, 269, made(11, .part(3, isFirst: false), .m10)),  // movk x11, :abs_g3:T
+    UseCase(0xf2e0_000b, 268, nil),  // the part does not go where it belongs
+    UseCase(0xf940_0108, 286, made(8, .memoryOnPage(Register(8)), .m11)),  // ldr x8, [x8, :lo12:T] reads what is there
+    UseCase(0xd503_201f, 283, nil),
   ])
-  func usesAreJudgedByTheRelocationThatCompletesTheAddress(_ test: UseCase) throws {
+  func definitionsAreJudgedByRelocationAndWord(_ test: UseCase) throws {
     let code = bytes(of: [test.word])
     let instruction = try decode(code, as: .aarch64)
     let relocation = Relocation(
       offset: SectionOffset(0), type: RelocationType(test.type), symbol: SymbolIndex(1), addend: 0)
-    #expect(AArch64.use(of: instruction, relocation) == test.expected)
+    let definition = AArch64.definition(by: instruction, relocation, in: code.span)
+    #expect(definition == test.expected)
   }
 
   /// `b.eq`, `cbz`, `cbnz`, `tbz`, `tbnz` have no room for another target.

@@ -54,9 +54,9 @@ import Testing
   struct UseCase: Sendable {
     var bytes: [UInt8]
     var type: UInt32
-    var expected: AddressUse?
+    var expected: Definition?
 
-    init(_ bytes: [UInt8], _ type: UInt32, _ expected: AddressUse?) {
+    init(_ bytes: [UInt8], _ type: UInt32, _ expected: Definition?) {
       self.bytes = bytes
       self.type = type
       self.expected = expected
@@ -64,32 +64,60 @@ import Testing
   }
 
   @Test(arguments: [
-    UseCase([0xff, 0x15, 0, 0, 0, 0], 41, .branchThroughTable(.call, .x4)),
-    UseCase([0xff, 0x15, 0, 0, 0, 0], 9, .branchThroughTable(.call, .x4)),
-    UseCase([0xff, 0x25, 0, 0, 0, 0], 41, .branchThroughTable(.tail, .x5)),
-    UseCase([0xff, 0x35, 0, 0, 0, 0], 9, .push(.x6)),
-    UseCase([0x48, 0x8b, 0x1d, 0, 0, 0, 0], 42, .load(Register(3), .m1)),
-    UseCase([0x4c, 0x8b, 0x1d, 0, 0, 0, 0], 42, .load(Register(11), .m1)),
-    UseCase([0x48, 0x3b, 0x3d, 0, 0, 0, 0], 42, .other(.c)),  // cmp GOT(%rip),%rdi
-    UseCase([0x48, 0x8d, 0x05, 0, 0, 0, 0], 2, .load(Register(0), .m2)),
-    UseCase([0x48, 0x8b, 0x05, 0, 0, 0, 0], 2, .other(.c)),  // mov T(%rip),%rax reads the trampoline's bytes
-    UseCase([0xb8, 0, 0, 0, 0], 10, .load(Register(0), .m3)),
-    UseCase([0x49, 0xc7, 0xc3, 0, 0, 0, 0], 11, .load(Register(11), .m3)),
-    UseCase([0x48, 0xc7, 0x45, 0xf0, 0, 0, 0, 0], 11, .other(.c)),  // movq $T,-16(%rbp)
-    UseCase([0x48, 0x81, 0xff, 0, 0, 0, 0], 11, .other(.c)),  // cmp $T,%rdi
-    UseCase([0x48, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0], 1, .load(Register(0), .m4)),
-    UseCase([0x49, 0xbc, 0, 0, 0, 0, 0, 0, 0, 0], 1, .load(Register(12), .m4)),
-    UseCase([0x48, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0], 31, .load(Register(0), .m5)),
-    UseCase([0x48, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0], 25, .load(Register(0), .m5)),
-    UseCase([0x48, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0], 27, .load(Register(0), .m6)),
-    UseCase([0x48, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0], 0xffff, .other(.c)),
+    UseCase([0x48, 0x8b, 0x1d, 0, 0, 0, 0], 42, Definition(register: Register(3), source: .symbol, shape: .m1)),
+    UseCase([0x4c, 0x8b, 0x1d, 0, 0, 0, 0], 42, Definition(register: Register(11), source: .symbol, shape: .m1)),
+    UseCase([0x48, 0x3b, 0x3d, 0, 0, 0, 0], 42, nil),  // cmp GOT(%rip),%rdi
+    UseCase([0x8b, 0x1d, 0, 0, 0, 0], 41, nil),  // mov GOT(%rip),%ebx: half of it
+    UseCase([0x64, 0x48, 0x8b, 0x1d, 0, 0, 0, 0], 42, nil),  // mov %fs:GOT(%rip),%rbx: from somewhere else
+    UseCase([0x48, 0x8d, 0x05, 0, 0, 0, 0], 2, Definition(register: Register(0), source: .symbol, shape: .m2)),
+    UseCase([0x8d, 0x05, 0, 0, 0, 0], 2, nil),  // lea T(%rip),%eax
+    UseCase([0x48, 0x8b, 0x05, 0, 0, 0, 0], 2, Definition(register: Register(0), source: .memoryAtSymbol, shape: .g2)),
+    UseCase([0xb8, 0, 0, 0, 0], 10, Definition(register: Register(0), source: .symbol, shape: .m3)),
+    UseCase([0xb8, 0, 0, 0, 0], 11, nil),  // the sign is not extended
+    UseCase([0x49, 0xc7, 0xc3, 0, 0, 0, 0], 11, Definition(register: Register(11), source: .symbol, shape: .m3)),
+    UseCase([0x49, 0xc7, 0xc3, 0, 0, 0, 0], 10, nil),  // the sign is extended
+    UseCase([0x48, 0xc7, 0x45, 0xf0, 0, 0, 0, 0], 11, nil),  // movq $T,-16(%rbp)
+    UseCase([0x48, 0x81, 0xff, 0, 0, 0, 0], 11, nil),  // cmp $T,%rdi
+    UseCase([0x48, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0], 1, Definition(register: Register(0), source: .symbol, shape: .m4)),
+    UseCase(
+      [0x48, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0], 31,
+      Definition(register: Register(0), source: .distanceFromTable, shape: .m5)),
+    UseCase(
+      [0x48, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0], 25,
+      Definition(register: Register(0), source: .distanceFromTable, shape: .m5)),
+    UseCase(
+      [0x48, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0], 27,
+      Definition(register: Register(0), source: .distanceFromTable, shape: .m6)),
+    UseCase([0x48, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0], 0xffff, nil),
   ])
-  func usesAreJudgedByRelocationAndInstruction(_ test: UseCase) throws {
+  func definitionsAreJudgedByRelocationAndInstruction(_ test: UseCase) throws {
     let instruction = try decode(test.bytes, as: .x86_64)
     try #require(instruction.length == test.bytes.count)
+    let field = test.bytes.count - (test.bytes.count == 10 ? 8 : 4)
     let relocation = Relocation(
-      offset: SectionOffset(test.bytes.count - 4), type: RelocationType(test.type), symbol: SymbolIndex(1), addend: -4)
-    #expect(X86_64.use(of: instruction, relocation) == test.expected, "\(test.bytes)")
+      offset: SectionOffset(field), type: RelocationType(test.type), symbol: SymbolIndex(1), addend: -4)
+    let definition = X86_64.definition(by: instruction, relocation, in: test.bytes.span)
+    #expect(definition == test.expected, "\(test.bytes)")
+  }
+
+  @Test(
+    arguments: [
+      ([0xff, 0x15, 0, 0, 0, 0], 41, .symbol, .x4), ([0xff, 0x15, 0, 0, 0, 0], 9, .symbol, .x4),
+      ([0xff, 0x25, 0, 0, 0, 0], 41, .symbol, .x5), ([0x3e, 0xff, 0x25, 0, 0, 0, 0], 41, .symbol, .x5),
+      ([0xff, 0x15, 0, 0, 0, 0], 2, .memoryAtSymbol, .g1), ([0xff, 0x14, 0x25, 0, 0, 0, 0], 11, .memoryAtSymbol, .g1),
+      ([0x65, 0xff, 0x15, 0, 0, 0, 0], 41, nil, .x4), ([0x66, 0xff, 0x15, 0, 0, 0, 0], 41, nil, .x4),
+      ([0x67, 0xff, 0x15, 0, 0, 0, 0], 41, nil, .x4),
+    ] as [([UInt8], UInt32, Source?, Shape)])
+  func branchesThroughMemoryTakeTheirTargetFromItsSymbol(
+    _ bytes: [UInt8], _ type: UInt32, _ source: Source?, _ shape: Shape
+  ) throws {
+    let instruction = try decode(bytes, as: .x86_64)
+    try #require(instruction.length == bytes.count)
+    let relocation = Relocation(
+      offset: SectionOffset(bytes.count - 4), type: RelocationType(type), symbol: SymbolIndex(1), addend: -4)
+    let target = X86_64.target(of: instruction, relocation)
+    #expect(target?.source == source)
+    #expect(target == nil || target?.shape == shape)
   }
 
   @Test func onlyThePrefixlessPartIsPatchable() throws {

@@ -406,7 +406,9 @@ public enum Code: String, CaseIterable, Sendable {
         """
         A table such as .altinstructions, .retpoline_sites or __bug_table names this code: the kernel examines or replaces it at boot. The
         call stays as it is: it works, goes through the trampoline, and is not patched.
-        """, help: "Annotate the object before objtool or anything else adds such tables, or leave it to the default spelling.")
+        """,
+        help:
+          "Annotate the object before objtool or anything else adds such tables, or leave it to the default spelling.")
     case .unboundedJump:
       Text(
         "a jump in the function may lead anywhere",
@@ -449,7 +451,8 @@ public enum Code: String, CaseIterable, Sendable {
         """
         Code loads the key's word and tests, compares or stores it besides calling it: `if (key.func) key.func()`. A direct call would go
         where the key points at that moment, which may be elsewhere than where the test looked. The call stays as it is.
-        """, help: "Read the key anew for the call, or drop the test and let the key point to a function that does nothing.")
+        """,
+        help: "Read the key anew for the call, or drop the test and let the key point to a function that does nothing.")
     case .storedAddress:
       Text(
         "the trampoline's address is stored in memory",

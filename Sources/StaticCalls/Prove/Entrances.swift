@@ -128,7 +128,8 @@ struct Entrances {
         let adjusted =
           base
           &+ Int(
-            truncatingIfNeeded: architecture.targetOffset(of: relocation, instructionEnd: relocation.offset.rawValue + 4))
+            truncatingIfNeeded: architecture.targetOffset(
+              of: relocation, instructionEnd: relocation.offset.rawValue + 4))
         guard sections.contains(section) else {
           if purpose == .code { dataLabels[section, default: []].append(adjusted) }
           continue

@@ -56,7 +56,8 @@ struct Evaluator {
     let load = instruction.offset
     switch source {
     case .symbol: return symbol().map { address(of: $0, shape, [load]) } ?? .unknown
-    case .memoryAtSymbol: return try symbol().map { location throws(ObjectFileError) in
+    case .memoryAtSymbol:
+      return try symbol().map { location throws(ObjectFileError) in
         try contents(of: location, shape, [load], object)
       } ?? .unknown
     case .page: return symbol().map(Value.page) ?? .unknown

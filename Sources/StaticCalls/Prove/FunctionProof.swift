@@ -192,7 +192,9 @@ extension JumpTable {
   }
 
   /// The targets of distances from the table's start, each a relocated field.
-  private func distances(_ fields: [Int: (section: SectionIndex, offset: Int)], _ end: Int, _ code: FunctionCode) -> [Int]? {
+  private func distances(_ fields: [Int: (section: SectionIndex, offset: Int)], _ end: Int, _ code: FunctionCode)
+    -> [Int]?
+  {
     guard element.size == 4, !fields.isEmpty else { return nil }
     var targets: [Int] = []
     var field = table.offset

@@ -26,7 +26,8 @@ struct Locations {
     case .section(let section):
       // Another object may have the last word on where a global symbol is.
       guard symbol.binding == .local else { return distance == 0 ? .external(index) : nil }
-      return .place(Place(section: section, offset: Int(truncatingIfNeeded: Int64(bitPattern: symbol.value) &+ distance)))
+      return .place(
+        Place(section: section, offset: Int(truncatingIfNeeded: Int64(bitPattern: symbol.value) &+ distance)))
     case .undefined:
       let isTable = object.withSymbols { _, names in
         names.hasBytes(Self.tableName + [0], at: Int(symbol.nameOffset))

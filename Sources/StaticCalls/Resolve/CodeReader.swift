@@ -238,7 +238,9 @@ struct CodeReader: ~Copyable {
       let end = instructions.last?.end ?? range.lowerBound
       if end < range.upperBound, architecture.resume(after: end) == nil {
         object.withContents(of: section) { code in
-          for offset in end..<range.upperBound { branches.formUnion(architecture.possibleBranchTargets(at: offset, in: code)) }
+          for offset in end..<range.upperBound {
+            branches.formUnion(architecture.possibleBranchTargets(at: offset, in: code))
+          }
         }
       }
     }

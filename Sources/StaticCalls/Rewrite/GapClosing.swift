@@ -73,7 +73,8 @@ struct GapClosing {
     let hasLandingPads = !entrances.unwinding.landingPads(in: code.range, of: code.section).isEmpty
     let isPreserved = architecture.calleeSaved.contains(register)
     if code.instructions[branch.position].flow.kind != .call { return !isPreserved }
-    return !isPreserved || !Liveness(proof, after, hasLandingPads: hasLandingPads).isNeeded(register, behind: branch.position)
+    return !isPreserved
+      || !Liveness(proof, after, hasLandingPads: hasLandingPads).isNeeded(register, behind: branch.position)
   }
 
   /// The bytes between the load and the call, as they are when they stand in the load's place.

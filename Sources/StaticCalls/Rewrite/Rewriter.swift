@@ -173,7 +173,8 @@ struct Rewriter {
   func pushedSite(at position: Int, shape: Shape, trampoline: Int, _ object: borrowing ObjectFile) -> CallSite {
     let instruction = code.instructions[position]
     var site = CallSite(
-      section: section, offset: SectionOffset(instruction.offset), length: instruction.length, kind: .call, shape: shape,
+      section: section, offset: SectionOffset(instruction.offset), length: instruction.length, kind: .call,
+      shape: shape,
       trampoline: trampoline, status: .left(.throughThunk), through: "pushed address")
     guard let idiom = PushIdiom(at: position, proof, entrances, object) else { return site }
     site.kind = idiom.isCall ? .call : .tail
