@@ -15,7 +15,7 @@ import CCapstone
     self.instructionSet = instructionSet
   }
 
-  private static func open(
+  static func open(
     _ instructionSet: InstructionSet
   ) throws(DisassemblyError) -> (csh, UnsafeMutablePointer<cs_insn>) {
     let (architecture, mode) =

@@ -25,6 +25,8 @@ public struct ListingDocument: Encodable {
     let table: String
     let staleEntries: [String]
     let sites: [Site]
+    /// Absent unless they were asked for.
+    let changes: [Change]?
 
     init(_ path: String, _ listing: Listing) {
       self.path = path
@@ -32,6 +34,34 @@ public struct ListingDocument: Encodable {
       table = listing.table.rawValue
       staleEntries = listing.staleEntries
       sites = listing.sites.map(Site.init)
+      changes = listing.changes.isEmpty ? nil : listing.changes.map(Change.init)
+    }
+  }
+
+  /// A change of code; each instruction as its bytes and its text.
+  private struct Change: Encodable {
+    let section: String
+    let offset: Int
+    let key: String?
+    let before: [Line]
+    let after: [Line]
+
+    init(_ change: Listing.Change) {
+      section = change.section
+      offset = change.offset
+      key = change.callName
+      before = change.before.map(Line.init)
+      after = change.after.map(Line.init)
+    }
+
+    struct Line: Encodable {
+      let bytes: String
+      let text: String
+
+      init(_ line: Listing.Line) {
+        bytes = line.bytes
+        text = line.text
+      }
     }
   }
 

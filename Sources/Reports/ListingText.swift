@@ -14,6 +14,7 @@ extension Listing {
       text += Reports.table(
         [heading] + sites.map { ["  " + $0.siteText, $0.inText, $0.kindText, $0.through, $0.callName, $0.stateText] })
     }
+    for change in changes { text += change.text }
     for stale in staleEntries { text += "  \(stale)\n" }
     let codes = Set(sites.compactMap(\.code)).sorted { $0.rawValue < $1.rawValue }
     if !codes.isEmpty {
@@ -29,6 +30,16 @@ extension Listing {
     case .incomplete: "table incomplete"
     case .stale: "table does not fit the code"
     }
+  }
+}
+
+extension Listing.Change {
+  /// The instructions before and after, in the manner of diff.
+  fileprivate var text: String {
+    let place = function.map { "\($0)+0x\(String(functionOffset ?? 0, radix: 16))" }
+    let title = place ?? "\(section)+0x\(String(offset, radix: 16))"
+    let rows = before.map { ["    -", $0.bytes, $0.text] } + after.map { ["    +", $0.bytes, $0.text] }
+    return "  \(title)  \(callName ?? "a load that nobody needs any more")\n" + Reports.table(rows)
   }
 }
 

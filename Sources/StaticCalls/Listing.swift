@@ -4,6 +4,8 @@ public import ObjectFile
 public struct Listing: Sendable {
   public var machine: Machine
   public var sites: [Site]
+  /// The changes that make calls direct, where they were asked for.
+  public var changes: [Change] = []
   public var table: TableState
   /// Entries that are not as annotate would make them, in words.
   public var staleEntries: [String]

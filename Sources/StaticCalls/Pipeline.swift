@@ -45,12 +45,16 @@ public enum Pipeline {
     }
   }
 
-  /// Lists every use of a trampoline in the object at `path`.
-  public static func list(_ path: String, _ options: Options) throws(Refusal) -> Listing {
+  /// Lists every use of a trampoline in the object at `path`; on request with the changes that make calls direct, as disassembly.
+  public static func list(
+    _ path: String, disassembles: Bool = false, _ options: Options
+  ) throws(Refusal) -> Listing {
     try refusing {
       let object = try ObjectFile(reading: InputFile(FilePath(path)))
       let survey = try surveyObject(object, options, includingData: true)
-      return Listing(survey, object, options)
+      var listing = Listing(survey, object, options)
+      if disassembles { listing.changes = try ChangeLister(survey, object).changes(object) }
+      return listing
     }
   }
 

@@ -7,9 +7,10 @@ struct Annotate: ParsableCommand {
     commandName: "annotate",
     abstract: "Write the table of an object's static calls.",
     discussion: """
-      Finds every direct call and tail call to a trampoline and writes the section .static_call_sites, in place or to another \
-      file. Nothing else in the object changes. An object whose table is complete and right is not touched; one with a part of \
-      it gets the rest. Calls that cannot be in the table are reported as warnings.
+      Finds every call and tail call to a trampoline and writes the section .static_call_sites, in place or to another file. A \
+      call through the global offset table, a register or a thunk becomes a direct call where that is proved to be the same, in \
+      its place and with the same return address; nothing else in the object changes. An object whose table is complete and \
+      right is not touched; one with a part of it gets the rest. Calls that cannot be in the table are reported as warnings.
 
       The object is replaced in one step: it is the old one or the complete new one. On an error (exit code 2) it is as it was.
       """)
@@ -32,9 +33,6 @@ struct Annotate: ParsableCommand {
   @Flag(help: "Add a missing key as an undefined symbol, for the linker to find.")
   var addMissingKeys = false
 
-  @Flag(help: "Leave indirect calls to trampolines as they are. (This version changes none.)")
-  var noRewrite = false
-
   @Flag(help: "Replace an existing table, whatever it holds.")
   var rebuild = false
 
@@ -50,6 +48,8 @@ struct Annotate: ParsableCommand {
   @Flag(name: .shortAndLong, help: "Do not print warnings.")
   var quiet = false
 
+  @OptionGroup var rewriting: RewritingOptions
+
   @OptionGroup var naming: NamingOptions
 
   func validate() throws {
@@ -61,7 +61,7 @@ struct Annotate: ParsableCommand {
   }
 
   func run() throws {
-    var options = naming.options
+    var options = rewriting.apply(to: naming.options)
     options.isModule = module
     options.addMissingKeys = addMissingKeys
     options.rebuildsTable = rebuild

@@ -8,7 +8,7 @@ struct List: ParsableCommand {
     abstract: "List every use of a trampoline in an object.",
     discussion: """
       One line for each call site and each other use: where it is, in which function, whether it is a call or a tail call, what \
-      it goes through, the name of the static call, and whether it is in the table. Nothing is changed.
+      it goes through, the name of the static call, and whether it is in the table or can be made direct. Nothing is changed.
       """)
 
   enum Format: String, ExpressibleByArgument, CaseIterable {
@@ -21,13 +21,20 @@ struct List: ParsableCommand {
   @Option(help: "Format of the list.")
   var format = Format.text
 
+  @Flag(help: "Show each change that annotate would make to the code, as disassembly before and after.")
+  var disassemble = false
+
+  @OptionGroup var rewriting: RewritingOptions
+
   @OptionGroup var naming: NamingOptions
 
   func run() throws {
-    let options = naming.options
+    let (options, disassemble) = (rewriting.apply(to: naming.options), disassemble)
     var console = Console()
     var listings: [(path: String, listing: Listing)] = []
-    for (path, result) in arguments.forEach({ path throws(Refusal) in try Pipeline.list(path, options) }) {
+    for (path, result) in arguments.forEach({ path throws(Refusal) in
+      try Pipeline.list(path, disassembles: disassemble, options)
+    }) {
       switch result {
       case .success(let listing): listings.append((path, listing))
       case .failure(let refusal): console.complain(refusal, about: path)

@@ -35,6 +35,29 @@ struct NamingOptions: ParsableArguments {
   }
 }
 
+/// What may become of indirect calls.
+struct RewritingOptions: ParsableArguments {
+  @Flag(help: "Leave indirect calls to trampolines as they are.")
+  var noRewrite = false
+
+  @Flag(
+    help: ArgumentHelp(
+      "Take a call through a key's first word for a call of its trampoline, and make it direct.",
+      discussion: "The program must then provide the trampolines."))
+  var throughKeys = false
+
+  func validate() throws {
+    if noRewrite, throughKeys { throw ValidationError("--no-rewrite and --through-keys exclude each other.") }
+  }
+
+  func apply(to options: Options) -> Options {
+    var options = options
+    options.rewritesCalls = !noRewrite
+    options.callsThroughKeys = throughKeys
+    return options
+  }
+}
+
 /// The objects to work on, and on how many threads.
 struct ObjectArguments: ParsableArguments {
   @Argument(help: ArgumentHelp("The objects, each a relocatable ELF file.", valueName: "object"))

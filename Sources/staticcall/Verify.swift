@@ -19,10 +19,12 @@ struct Verify: ParsableCommand {
   @Flag(name: .shortAndLong, help: "Print a summary also when all is well.")
   var verbose = false
 
+  @OptionGroup var rewriting: RewritingOptions
+
   @OptionGroup var naming: NamingOptions
 
   func run() throws {
-    let options = naming.options
+    let options = rewriting.apply(to: naming.options)
     var console = Console()
     var (objects, unchecked, entries, errors, warnings, faulty) = (0, 0, 0, 0, 0, 0)
     for (path, result) in arguments.forEach({ path throws(Refusal) in try Pipeline.verify(path, options) }) {

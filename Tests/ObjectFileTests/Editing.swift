@@ -9,7 +9,7 @@ func carryOut(_ plan: EditPlan, on path: String, to output: String) throws(Objec
   let input = try InputFile(FilePath(path))
   let object = try ObjectFile(reading: input)
   let edited = try EditedObject(plan, of: object, from: input)
-  let difference = edited.difference(from: object)
+  let difference = try edited.difference(from: object)
   #expect(difference == nil)
   try edited.write(to: FilePath(output), from: input)
 }
