@@ -130,7 +130,7 @@ public struct Instruction: Equatable, Sendable {
   public var memory: MemoryOperand?
   /// Where the instruction is not one whose effects on registers are known for certain, ``RegisterEffects/unknown``.
   public var effects: RegisterEffects
-  /// Whether a near branch has the operand-size prefix 66: Intel's processors ignore it, AMD's cut the target to 16 bits.
+  /// Whether a branch has the operand-size prefix 66: Intel's processors ignore it, AMD's cut the target to 16 bits.
   public var hasOperandSizePrefix: Bool
 
   /// Offset of the instruction that follows, in bytes.

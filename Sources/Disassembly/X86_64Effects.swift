@@ -7,7 +7,9 @@ import CCapstone
 extension Disassembler {
   static func x86Effects(of id: x86_insn, _ x86: cs_x86, _ reported: RegisterSet) -> RegisterEffects {
     let operands = x86Operands(x86)
-    if let implicit = implicitEffects[id.rawValue] {
+    if var implicit = implicitEffects[id.rawValue] {
+      // With more than one operand the result goes to the first, and nowhere else.
+      if id == X86_INS_IMUL, operands.count > 1 { implicit = ImplicitEffects() }
       return explicitEffects(of: id, operands, implicit, reported)
     }
     // Vector instructions touch general-purpose registers only where an operand names one, but for the listed ones.
@@ -114,7 +116,6 @@ extension Disassembler {
     list(
       ImplicitEffects(destinations: 0), X86_INS_CMP, X86_INS_TEST, X86_INS_BT, X86_INS_NOP, X86_INS_UD2, X86_INS_INT3,
       X86_INS_PAUSE, X86_INS_LFENCE, X86_INS_MFENCE, X86_INS_SFENCE, X86_INS_ENDBR64)
-    // With one operand the result goes to rdx and rax, with more to the first one.
     list(
       ImplicitEffects(reads: [rax, rdx], writes: [rax, rdx]), X86_INS_IMUL, X86_INS_MUL, X86_INS_DIV, X86_INS_IDIV)
     list(ImplicitEffects(reads: rax, writes: rax), X86_INS_CBW, X86_INS_CWDE, X86_INS_CDQE)

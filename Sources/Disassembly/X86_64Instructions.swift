@@ -26,12 +26,13 @@ extension Disassembler {
       length = longForm
       flow = flow.retargeted(to: offset + length + displacement)
     }
+    if hasOperandSizePrefix { flow = flow.withoutRegister }
     return Instruction(
       offset: offset, length: length,
       flow: flow, operation: operation(of: id, operand), destination: destination(operand),
       destinationSize: destination(operand) == nil ? 0 : Int(operand?.size ?? 0),
       source: source(id, x86), memory: memory(x86), effects: x86Effects(of: id, x86, writes),
-      hasOperandSizePrefix: hasOperandSizePrefix && isNearBranch != nil)
+      hasOperandSizePrefix: hasOperandSizePrefix && flow.isBranch)
   }
 
   /// Number of legacy and REX prefixes in front of the opcode.
@@ -98,8 +99,7 @@ extension Disassembler {
     // SAFETY: the operand's type says which member of the union is meant.
     switch operand.type {
     case X86_OP_IMM: return .direct(Int(operand.imm))
-    // With the prefix 66, 16 bits of the register count on AMD's processors, and all of it on Intel's.
-    case X86_OP_REG where operand.size == 8: return x86Register(operand.reg.rawValue).map(BranchTarget.register)
+    case X86_OP_REG: return x86Register(operand.reg.rawValue).map(BranchTarget.register)
     default: return .memory
     }
   }
@@ -175,6 +175,22 @@ extension Disassembler {
 }
 
 extension ControlFlow {
+  fileprivate var isBranch: Bool {
+    switch self {
+    case .call, .jump, .conditionalJump: true
+    case .next, .trap, .stop: false
+    }
+  }
+
+  /// The flow with a target that is not known where it is a register: of that, 16 bits count on AMD's processors.
+  fileprivate var withoutRegister: ControlFlow {
+    switch self {
+    case .call(.register): .call(.memory)
+    case .jump(.register): .jump(.memory)
+    default: self
+    }
+  }
+
   /// The same kind of branch, to another offset of the section.
   fileprivate func retargeted(to offset: Int) -> ControlFlow {
     switch self {

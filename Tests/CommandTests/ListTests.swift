@@ -102,8 +102,7 @@ import Testing
         through: "direct", key: "a", state: "not in table"),
       Document.Site(
         section: ".text", offset: 5, function: "caller", functionOffset: 5, kind: "call", shape: "X4",
-        through: document.objects.first?.sites.dropFirst().first?.through ?? "", key: "a", state: "stays indirect",
-        code: "SC030"),
+        through: document.objects.first?.sites.dropFirst().first?.through ?? "", key: "a", state: "can be made direct"),
       Document.Site(
         section: ".data", offset: 8, shape: "D", through: "data", key: "a", state: "address taken", code: "SC033"),
     ]

@@ -57,7 +57,7 @@ import Testing
       .p2align 3
       .quad __SCK__a, __SCK__b
       """, for: left.target)
-    let run = try await staticcall(["annotate", "a.o"], scratch)
+    let run = try await staticcall(["annotate", "--no-rewrite", "a.o"], scratch)
     #expect(run.status == 0)
     #expect(run.output == "")
     let warnings = run.errors.split(separator: "\n").filter { !$0.hasPrefix("  ") }
@@ -75,9 +75,12 @@ import Testing
   @Test func helpIsNotRepeated() async throws {
     let scratch = try Scratch()
     try await scratch.make("caller: " + String(repeating: "call *__SCT__a@GOTPCREL(%rip)\n", count: 3))
-    let lines = try await staticcall(["annotate", "a.o"], scratch).errors.split(separator: "\n")
+    let lines = try await staticcall(["annotate", "--no-rewrite", "a.o"], scratch).errors.split(separator: "\n")
     #expect(lines.count { $0.hasPrefix("a.o: warning: ") } == 3)
-    #expect(lines.filter { $0.hasPrefix("  ") } == ["  Compile without -fno-plt, or declare the trampoline hidden."])
+    #expect(
+      lines.filter { $0.hasPrefix("  ") } == [
+        "  Annotate without --no-rewrite, compile without -fno-plt, or declare the trampoline hidden."
+      ])
   }
 
   /// An address that is only stored or compared is no call: nothing to warn of.
@@ -92,7 +95,7 @@ import Testing
   @Test func aPlaceOutsideFunctionsIsASectionsOffset() async throws {
     let scratch = try Scratch()
     try await scratch.make(".section .init.text,\"ax\"\nret\ncall *__SCT__a@GOTPCREL(%rip)")
-    let run = try await staticcall(["annotate", "a.o"], scratch)
+    let run = try await staticcall(["annotate", "--no-rewrite", "a.o"], scratch)
     #expect(run.errors.hasPrefix("a.o: warning: .init.text+0x1: "), "\(run.errors)")
   }
 

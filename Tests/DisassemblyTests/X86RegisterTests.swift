@@ -138,7 +138,7 @@ import Testing
   @Test(arguments: [
     (Sample("push 0(%rip)", 0xff, 0x35, 0, 0, 0, 0), Operation.push),
     (Sample("cmp $0, 0(%rip)", 0x48, 0x83, 0x3d, 0, 0, 0, 0, 0), .compare),
-    (Sample("mov $0, 0(%rip)", 0xc7, 0x05, 0, 0, 0, 0, 0, 0, 0, 0), .move),
+    (Sample("mov $0, 0(%rip)", 0xc7, 0x05, 0, 0, 0, 0, 0, 0, 0, 0), .store),
   ])
   func aMemoryOperandIsNoDestination(_ sample: Sample, _ operation: Operation) throws {
     let instruction = try #require(try sample.decode(.x86_64))

@@ -203,7 +203,7 @@ enum X86_64: Architecture {
   static func mayBranch(undecodedAt offset: Int, in code: Span<UInt8>) -> Bool { true }
 
   static func target(of branch: Instruction, _ relocation: Relocation?) -> (source: Source, shape: Shape)? {
-    guard let memory = branch.memory, !memory.isSegmented, memory.size == 8 else { return nil }
+    guard let memory = branch.memory, !memory.isSegmented, !branch.hasOperandSizePrefix else { return nil }
     guard let relocation else {
       return plainLoad(memory).map { ($0, .g2) } ?? element(memory, isSigned: false).map { ($0, .c) }
     }

@@ -32,8 +32,10 @@ struct GapClosing {
 
   /// The position of the one instruction that loads the register.
   var load: Int? {
-    guard branch.callee.loads.count == 1, let register = branch.register else { return nil }
-    return code.position(at: branch.callee.loads[0]).flatMap {
+    // A branch through memory at a register completes the address itself.
+    let loads = branch.callee.loads.filter { $0 != code.instructions[branch.position].offset }
+    guard loads.count == 1, let register = branch.register else { return nil }
+    return code.position(at: loads[0]).flatMap {
       code.instructions[$0].destination == register ? $0 : nil
     }
   }

@@ -8,7 +8,7 @@ struct IndirectBranch {
   var callee: Callee
   var certainty: Certainty
   var route: Route
-  /// The register that holds the target; `nil` for a branch through memory.
+  /// The register that holds the target, or the address of the memory that does; `nil` where there is none.
   var register: Register?
   /// What the branch goes through, for people.
   var through: String
@@ -26,7 +26,6 @@ struct IndirectBranch {
     case key
     case register
     case thunk(Shape)
-    case pushed
   }
 
   var shape: Shape {
@@ -42,7 +41,7 @@ extension IndirectBranch.Route {
     case .table: .table
     case .key: .key
     case .register: .register
-    case .thunk, .pushed: .thunk
+    case .thunk: .thunk
     }
   }
 
@@ -68,15 +67,17 @@ struct IndirectBranches {
     var storedLoads: Set<Int> = []
     try proof.propagation.forEach(code, object) { position, registers throws(ObjectFileError) in
       let instruction = code.instructions[position]
-      if instruction.flow.kind != nil {
-        if let branch = try Self.branch(at: position, proof, registers, object) { all.append(branch) }
+      if let branch = try Self.branch(at: position, proof, registers, object) {
+        all.append(branch)
         return
       }
       let made = try evaluator.value(madeBy: instruction, code, registers, object)
       if let made, made.value.belongsToCall { addressLoads.append(position) }
       // Copying the word on is no look at it.
       if let made, case .callee(let callee) = made.value, callee.isKeyWord { return }
-      for number in registers.indices where instruction.effects.reads.contains(Register(number)) {
+      // A callee may look at its arguments.
+      let passed = instruction.flow.kind == nil ? [] : evaluator.architecture.arguments
+      for number in registers.indices where instruction.effects.reads.union(passed).contains(Register(number)) {
         guard let callee = registers[number].possibleCallee else { continue }
         if callee.isKeyWord { testedLoads.formUnion(callee.loads) }
         if instruction.operation == .store { storedLoads.formUnion(callee.loads) }
@@ -94,7 +95,7 @@ struct IndirectBranches {
     let (code, evaluator) = (proof.code, proof.evaluator)
     let instruction = code.instructions[position]
     let architecture = evaluator.architecture
-    func branch(
+    func found(
       _ value: Value, _ route: IndirectBranch.Route, _ register: Register?, _ through: String
     ) -> IndirectBranch? {
       guard let (callee, certainty) = value.reach else { return nil }
@@ -105,13 +106,14 @@ struct IndirectBranches {
     }
     switch instruction.flow {
     case .call(.register(let register)), .jump(.register(let register)), .conditionalJump(.register(let register)):
-      return branch(registers[register.number], .register, register, architecture.name(of: register))
+      return found(registers[register.number], .register, register, architecture.name(of: register))
     case .call(.memory), .jump(.memory), .conditionalJump(.memory):
-      return branch(try evaluator.target(of: instruction, code, registers, object), .table, nil, "GOT")
+      return found(
+        try evaluator.target(of: instruction, code, registers, object), .table, instruction.memory?.base, "GOT")
     case .call(.direct), .jump(.direct), .conditionalJump(.direct):
       guard case .some(.some(let register)) = proof.thunks[position] else { return nil }
       let name = code.relocation(in: instruction).map { object.name(of: $0.relocation.symbol) }
-      return branch(
+      return found(
         registers[register.number], .thunk(architecture.thunkShape), register,
         name ?? "a thunk for \(architecture.name(of: register))")
     case .next, .trap, .stop: return nil

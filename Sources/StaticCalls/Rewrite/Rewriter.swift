@@ -192,7 +192,7 @@ struct Rewriter {
   // MARK: Making room
 
   private mutating func closeGap(before branch: IndirectBranch, _ object: borrowing ObjectFile) -> Outcome {
-    if branch.route != .register { return .left(branch.route == .pushed ? .throughThunk : .noRoom) }
+    if branch.register == nil { return .left(.noRoom) }
     let closing = GapClosing(branch, proof, entrances, changes)
     switch closing.plan(object) {
     case .failure(let reason): return .left(reason.code)
