@@ -1,4 +1,4 @@
-// Calls through the global offset table, a register or a thunk: they reach the trampoline and stay indirect.
+// Calls through the global offset table, a register or a thunk.
   .text
   .globl through_table
   .type through_table, @function
@@ -23,7 +23,7 @@ pushed:
   .globl through_register
   .type through_register, @function
 through_register:
-  mov __SCT__a@GOTPCREL(%rip), %rbx       // M1: both calls, and not the load
+  mov __SCT__a@GOTPCREL(%rip), %rbx       // M1: both calls; no room, and the register is in use
   call *%rbx
   mov %eax, %edi
   call *%rbx
@@ -43,10 +43,10 @@ through_register:
   .globl large
   .type large, @function
 large:
-  movabs $__SCT__a@PLTOFF, %rax           // M5: not followed
+  movabs $__SCT__a@PLTOFF, %rax           // M5: needs the start of the GOT
   add %rbx, %rax
   call *%rax
-  movabs $__SCT__a@GOT, %rax              // M6: not followed
+  movabs $__SCT__a@GOT, %rax              // M6
   call *(%rbx,%rax)
   ret
   .size large, . - large

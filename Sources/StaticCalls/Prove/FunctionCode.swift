@@ -46,7 +46,8 @@ struct FunctionCode {
     instructions = stretch.instructions
     self.relocations = relocations
     self.obstacle = obstacle
-    cut(at: entrances)
+    // What names data among the code is no way into the code.
+    cut(at: entrances.filter { !stretch.isData($0) })
   }
 
   // MARK: Looking up

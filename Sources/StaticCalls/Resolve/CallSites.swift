@@ -199,8 +199,10 @@ struct CallSiteResolver: ~Copyable {
     let section = reference.section
     let offset = relocation.offset.rawValue
     guard let stretch = try code.stretch(around: offset, in: section, object) else {
-      // A literal pool, or a table beside the code.
+      // A literal pool, or a table beside the code; the function around it may call what it loads from there.
       addInData(reference, .addressTaken)
+      let start = try code.stretch(holding: offset, in: section, object).range.lowerBound
+      uses[start, default: []] += []
       return
     }
     guard let position = stretch.position(of: offset) else {
@@ -223,7 +225,7 @@ struct CallSiteResolver: ~Copyable {
     let uses = uses.sorted { $0.key < $1.key }
     self.uses = [:]
     for (start, uses) in uses {
-      guard let stretch = try code.stretch(around: start, in: section, object) else { continue }
+      let stretch = try code.stretch(holding: start, in: section, object)
       let rewriter = try indirect.rewriter(for: stretch, role: role, &code, object)
       sites += rewriter.sites
       deadLoads += rewriter.deadLoads
@@ -236,7 +238,7 @@ struct CallSiteResolver: ~Copyable {
           continue
         }
         let isStored = instruction.operation == .store || rewriter.storedLoads.contains(instruction.offset)
-        addUse(use, instruction, isStored ? .storedAddress : .addressTaken)
+        addUse(use, instruction, isStored ? .storedAddress : .addressTaken, object)
       }
     }
   }
@@ -253,18 +255,21 @@ struct CallSiteResolver: ~Copyable {
   }
 
   /// Lists the use of an address that no branch was seen to go to.
-  private mutating func addUse(_ use: Use, _ instruction: Instruction, _ reason: Code) {
+  private mutating func addUse(_ use: Use, _ instruction: Instruction, _ reason: Code, _ object: borrowing ObjectFile) {
     let relocation = use.reference.relocation
     let target = architecture.targetOffset(of: relocation, instructionEnd: instruction.end)
     if case .key = use.reference.target { return }
     guard let trampoline = trampoline(use.reference, targetOffset: target) else { return }
     let section = use.reference.section
+    let definition = object.withContents(of: section) {
+      architecture.definition(by: instruction, relocation, in: $0)
+    }
     switch architecture.use(of: instruction, relocation) {
     case .part, .push: break
     case .other(let shape):
-      let through = instruction.destination.map { architecture.name(of: $0) } ?? "address"
       add(
-        section, instruction.offset, instruction.length, nil, shape, trampoline, .left(reason), through: through)
+        section, instruction.offset, instruction.length, nil, definition?.shape ?? shape, trampoline, .left(reason),
+        through: definition.map { architecture.name(of: $0.register) } ?? "address")
     }
   }
 

@@ -78,8 +78,15 @@ struct CodeReader: ~Copyable {
   mutating func stretch(
     around offset: Int, in section: SectionIndex, _ object: borrowing ObjectFile
   ) throws(ObjectFileError) -> DecodedStretch? {
+    if functions(of: object).isData(offset, in: section) { return nil }
+    return try stretch(holding: offset, in: section, object)
+  }
+
+  /// The decoded code between the labels around an offset, which itself may lie in data.
+  mutating func stretch(
+    holding offset: Int, in section: SectionIndex, _ object: borrowing ObjectFile
+  ) throws(ObjectFileError) -> DecodedStretch {
     let labels = functions(of: object)
-    if labels.isData(offset, in: section) { return nil }
     if let last, last.section == section, last.range.contains(offset) { return last }
     let range = labels.stretch(around: offset, in: section, size: object[section].contentSize)
     var stretch = decode(range, of: section, labels, object)
