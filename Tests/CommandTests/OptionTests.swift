@@ -9,7 +9,7 @@ import Testing
 
   private static let warning = """
     a.o: warning: caller+0x5: call through the GOT to a stays indirect [SC030]
-      Compile without -fno-plt, or declare the trampoline hidden.
+      Annotate without --no-rewrite, compile without -fno-plt, or declare the trampoline hidden.
 
     """
 

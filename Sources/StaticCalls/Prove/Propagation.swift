@@ -36,13 +36,14 @@ struct Propagation {
     }
   }
 
-  /// Goes through the reachable instructions in order, each with the registers in front of it.
+  /// Goes through the instructions in order, each with what is known of the registers in front of it. In code that nothing is
+  /// seen to lead to, that is nothing.
   func forEach(
     _ code: FunctionCode, _ object: borrowing ObjectFile,
     _ body: (_ position: Int, _ registers: Registers) throws(ObjectFileError) -> Void
   ) throws(ObjectFileError) {
     for (number, block) in code.blocks.enumerated() {
-      guard var registers = entry[number] else { continue }
+      var registers = entry[number] ?? Self.nothingKnown
       for position in block.range {
         try body(position, registers)
         try step(code, position, &registers, object)
