@@ -64,9 +64,14 @@ struct Liveness {
     switch instruction.flow {
     case .next, .trap: return after.subtracting(instruction.effects.overwrites).union(reads)
     case .call:
-      // A callee may change what it need not preserve, and look at arguments. Behind an exception the handler may look at the
-      // rest.
-      var registers = after.intersection(architecture.calleeSaved).union(architecture.arguments)
+      // A trampoline's callee changes what it need not preserve, and looks at arguments. Any other may keep more, as compilers
+      // know of functions in the same file (-fipa-ra), or have conventions of its own. Behind an exception the handler may look
+      // at the rest.
+      var registers =
+        isDirected
+        ? after.intersection(architecture.calleeSaved).union(architecture.arguments)
+        : after.union(RegisterSet.all.subtracting(architecture.calleeSaved))
+      if code.target(of: instruction) != nil { registers = .all }
       if hasLandingPads { registers.formUnion(architecture.calleeSaved) }
       if !isDirected, let operand = thunks[position] { registers.formUnion(operand.map { RegisterSet($0) } ?? .all) }
       return registers.union(reads)
