@@ -49,6 +49,20 @@ extension Disassembler {
     return effects
   }
 
+  /// Whether an instruction writes to memory elsewhere than at the stack pointer. Of vector instructions with memory, all count.
+  static func arm64WritesMemory(_ id: arm64_insn, _ arm64: cs_arm64) -> Bool {
+    guard let memory = arm64Operands(arm64).first(where: { $0.type == ARM64_OP_MEM }) else { return false }
+    // SAFETY: the operand's type says that the memory member of the union is meant.
+    return memory.mem.base != ARM64_REG_SP && !loads.contains(id.rawValue) && id != ARM64_INS_PRFM
+  }
+
+  private static let loads: Set<UInt32> = Set(
+    [
+      ARM64_INS_LDR, ARM64_INS_LDRB, ARM64_INS_LDRH, ARM64_INS_LDRSB, ARM64_INS_LDRSH, ARM64_INS_LDRSW, ARM64_INS_LDUR,
+      ARM64_INS_LDURB, ARM64_INS_LDURH, ARM64_INS_LDURSB, ARM64_INS_LDURSH, ARM64_INS_LDURSW, ARM64_INS_LDP,
+      ARM64_INS_LDPSW, ARM64_INS_LDNP,
+    ].map(\.rawValue))
+
   private static func arm64Operands(_ arm64: cs_arm64) -> [cs_arm64_op] {
     let all = arm64.operands
     return Array([all.0, all.1, all.2, all.3, all.4, all.5, all.6, all.7].prefix(Int(arm64.op_count)))

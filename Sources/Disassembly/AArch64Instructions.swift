@@ -17,11 +17,12 @@ extension Disassembler {
       case 3: arm64.operands.2
       default: nil
       }
+    let effects = arm64Effects(of: id, arm64)
     return Instruction(
       offset: offset, length: Int(unsafe record.size),
       flow: flow(of: id, isConditional: arm64.cc != ARM64_CC_INVALID, last),
       operation: operation(of: id), destination: destination(first),
-      destinationSize: 0, source: nil, memory: nil, effects: arm64Effects(of: id, arm64),
+      destinationSize: 0, source: nil, memory: nil, writesMemory: effects == .unknown || arm64WritesMemory(id, arm64), effects: effects,
       hasOperandSizePrefix: false)
   }
 

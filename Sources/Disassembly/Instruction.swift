@@ -128,6 +128,8 @@ public struct Instruction: Equatable, Sendable {
   public var source: Register?
   /// The operand in memory of an x86 instruction that has one.
   public var memory: MemoryOperand?
+  /// Whether it may change memory elsewhere than at the stack pointer.
+  public var writesMemory: Bool
   /// Where the instruction is not one whose effects on registers are known for certain, ``RegisterEffects/unknown``.
   public var effects: RegisterEffects
   /// Whether a branch has the operand-size prefix 66: Intel's processors ignore it, AMD's cut the target to 16 bits.

@@ -18,6 +18,14 @@ extension Disassembler {
     return explicitEffects(of: id, operands, ImplicitEffects(), reported)
   }
 
+  /// Whether an instruction writes to memory that it names, elsewhere than at the stack pointer.
+  static func x86WritesMemory(_ id: x86_insn, _ x86: cs_x86) -> Bool {
+    let readers = [X86_INS_CMP, X86_INS_TEST, X86_INS_BT, X86_INS_PUSH, X86_INS_NOP, X86_INS_CALL, X86_INS_JMP]
+    let operand = x86.operands.0
+    // SAFETY: the operand's type says that the memory member of the union is meant.
+    return x86.op_count > 0 && operand.type == X86_OP_MEM && operand.mem.base != X86_REG_RSP && !readers.contains(id)
+  }
+
   static func x86Operands(_ x86: cs_x86) -> [cs_x86_op] {
     let all = x86.operands
     return Array([all.0, all.1, all.2, all.3, all.4].prefix(Int(x86.op_count)))
@@ -29,7 +37,7 @@ extension Disassembler {
     var effects = RegisterEffects(reads: implicit.reads, writes: implicit.writes.union(reported))
     for (position, operand) in operands.enumerated() {
       switch operand.type {
-      case X86_OP_REG:
+      case X86_OP_REG where id != X86_INS_NOP:
         // SAFETY: the operand's type says which member of the union is meant.
         guard let register = x86Register(operand.reg.rawValue) else { continue }
         let set = RegisterSet(register)
@@ -41,7 +49,8 @@ extension Disassembler {
         } else {
           effects.reads.formUnion(set)
         }
-      case X86_OP_MEM:
+      // The operand of a nop says how long it is.
+      case X86_OP_MEM where id != X86_INS_NOP:
         // SAFETY: as above.
         for part in [operand.mem.base, operand.mem.index] {
           if let register = x86Register(part.rawValue) { effects.reads.formUnion(RegisterSet(register)) }
@@ -115,7 +124,8 @@ extension Disassembler {
     list(ImplicitEffects(reads: rax, writes: rax), X86_INS_CMPXCHG)
     list(
       ImplicitEffects(destinations: 0), X86_INS_CMP, X86_INS_TEST, X86_INS_BT, X86_INS_NOP, X86_INS_UD2, X86_INS_INT3,
-      X86_INS_PAUSE, X86_INS_LFENCE, X86_INS_MFENCE, X86_INS_SFENCE, X86_INS_ENDBR64)
+      X86_INS_PAUSE, X86_INS_LFENCE, X86_INS_MFENCE, X86_INS_SFENCE, X86_INS_ENDBR64,
+      X86_INS_VZEROUPPER, X86_INS_PREFETCHT0, X86_INS_PREFETCHNTA)
     list(
       ImplicitEffects(reads: [rax, rdx], writes: [rax, rdx]), X86_INS_IMUL, X86_INS_MUL, X86_INS_DIV, X86_INS_IDIV)
     list(ImplicitEffects(reads: rax, writes: rax), X86_INS_CBW, X86_INS_CWDE, X86_INS_CDQE)

@@ -27,11 +27,13 @@ extension Disassembler {
       flow = flow.retargeted(to: offset + length + displacement)
     }
     if hasOperandSizePrefix { flow = flow.withoutRegister }
+    let effects = x86Effects(of: id, x86, writes)
     return Instruction(
       offset: offset, length: length,
       flow: flow, operation: operation(of: id, operand), destination: destination(operand),
       destinationSize: destination(operand) == nil ? 0 : Int(operand?.size ?? 0),
-      source: source(id, x86), memory: memory(x86), effects: x86Effects(of: id, x86, writes),
+      source: source(id, x86), memory: memory(x86), 
+      writesMemory: effects == .unknown || x86WritesMemory(id, x86), effects: effects,
       hasOperandSizePrefix: hasOperandSizePrefix && flow.isBranch)
   }
 

@@ -1,15 +1,21 @@
 import Disassembly
 
-/// Which registers' contents are still needed, by backward propagation over a function's blocks. "Needed" is said where in doubt.
+/// Which registers' contents are still needed, by backward propagation over a function's blocks. "Needed" is said where in doubt:
+/// not needed is a register that is replaced or that ends with a return on every way.
 struct Liveness {
   private let code: FunctionCode
   private let architecture: any Architecture.Type
   private let changes: Changes
-  private let hasLandingPads: Bool
   /// The registers that branches to thunks go through; see ``FunctionProof/thunks``.
   private let thunks: [Int: Register?]
-  /// Registers that are needed at the start of each block.
-  private var needed: [RegisterSet]
+  /// Whether only branches to a register count as a need.
+  private let countsBranchesOnly: Bool
+  /// Whether an exception may lead to code outside of the function that finds the preserved registers.
+  private let hasLandingPads: Bool
+  /// What is needed at the start of each block.
+  private var starts: [Needs]
+  /// What is needed where control may arrive unseen: it may come from anywhere in the function.
+  private var unseen = Needs()
 
   /// Instructions that are to be changed, by their positions.
   struct Changes {
@@ -19,75 +25,107 @@ struct Liveness {
     var removed: Set<Int> = []
   }
 
-  init(_ proof: FunctionProof, _ changes: Changes, hasLandingPads: Bool) {
+  /// Registers that are needed, by what needs them.
+  private struct Needs: Equatable {
+    /// An instruction names the register.
+    var named: RegisterSet = []
+    /// A called function may look at it.
+    var called: RegisterSet = []
+
+    mutating func formUnion(_ other: Needs) {
+      named.formUnion(other.named)
+      called.formUnion(other.called)
+    }
+  }
+
+  init(_ proof: FunctionProof, _ changes: Changes, hasLandingPads: Bool, countsBranchesOnly: Bool = false) {
     code = proof.code
     architecture = proof.evaluator.architecture
     thunks = proof.thunks
     self.changes = changes
     self.hasLandingPads = hasLandingPads
-    needed = code.blocks.map { _ in [] }
-    var changed = true
-    while changed {
-      changed = false
-      for number in code.blocks.indices.reversed() {
-        let start = registersNeeded(from: number, downTo: code.blocks[number].range.lowerBound)
-        if start != needed[number] {
-          needed[number] = start
-          changed = true
-        }
+    self.countsBranchesOnly = countsBranchesOnly
+    starts = code.blocks.map { _ in Needs() }
+    settle()
+  }
+
+  /// Works from the ends of the function to its start until nothing changes any more.
+  private mutating func settle() {
+    var predecessors = [[Int]](repeating: [], count: code.blocks.count)
+    for (number, block) in code.blocks.enumerated() {
+      for successor in block.successors { predecessors[successor].append(number) }
+    }
+    var isWaiting = [Bool](repeating: true, count: code.blocks.count)
+    var work = Array(code.blocks.indices)
+    while let number = work.popLast() {
+      isWaiting[number] = false
+      let start = needs(of: number, downTo: code.blocks[number].range.lowerBound)
+      guard start != starts[number] else { continue }
+      starts[number] = start
+      var changed = predecessors[number]
+      if number > 0, code.blocks[number].isEntered {
+        let before = unseen
+        unseen.formUnion(start)
+        if unseen != before { changed = Array(code.blocks.indices) }
+      }
+      for block in changed where !isWaiting[block] {
+        isWaiting[block] = true
+        work.append(block)
       }
     }
   }
 
   /// Whether a register is needed behind an instruction.
   func isNeeded(_ register: Register, behind position: Int) -> Bool {
-    registersNeeded(from: code.block(of: position), downTo: position + 1).contains(register)
+    let needs = needs(of: code.block(of: position), downTo: position + 1)
+    return needs.named.union(needs.called).contains(register)
   }
 
-  /// The registers that are needed in front of the instruction at `position`, which belongs to a block or is the end of it.
-  private func registersNeeded(from block: Int, downTo position: Int) -> RegisterSet {
+  /// What is needed in front of the instruction at `position`, which belongs to a block or is the end of it.
+  private func needs(of block: Int, downTo position: Int) -> Needs {
     let range = code.blocks[block].range
-    var registers: RegisterSet =
-      code.blocks[block].leavesUnseen
-      ? .all : code.blocks[block].successors.reduce(into: []) { $0.formUnion(needed[$1]) }
+    var needs = Needs()
+    if code.blocks[block].leavesUnseen { needs = Needs(named: .all, called: .all) }
+    for successor in code.blocks[block].successors { needs.formUnion(starts[successor]) }
+    needs.formUnion(unseen)
     for current in stride(from: range.upperBound - 1, through: position, by: -1) {
-      registers = registersNeeded(at: current, if: registers)
+      self.needs(of: current, &needs)
+      needs.formUnion(unseen)
     }
-    return registers
+    return needs
   }
 
-  private func registersNeeded(at position: Int, if after: RegisterSet) -> RegisterSet {
-    if changes.removed.contains(position) { return after }
+  /// Carries needs backward over one instruction.
+  private func needs(of position: Int, _ needs: inout Needs) {
+    if changes.removed.contains(position) { return }
     let instruction = code.instructions[position]
     let isDirected = changes.directed.contains(position)
-    let reads = isDirected ? [] : instruction.effects.reads
     switch instruction.flow {
-    case .next, .trap: return after.subtracting(instruction.effects.overwrites).union(reads)
+    case .next, .trap:
+      needs.named.subtract(instruction.effects.overwrites)
+      needs.called.subtract(instruction.effects.overwrites)
+    case .call where isDirected:
+      // What its callee need not preserve may still be there (preserve_most); but no later callee is meant to find it.
+      needs.called.formIntersection(architecture.calleeSaved.union(architecture.arguments))
+      needs.called.formUnion(architecture.arguments)
+      if hasLandingPads { needs.called.formUnion(architecture.calleeSaved) }
     case .call:
-      // A trampoline's callee changes what it need not preserve, and looks at arguments. Any other may keep more, as compilers
-      // know of functions in the same file (-fipa-ra), or have conventions of its own. Behind an exception the handler may look
-      // at the rest.
-      var registers =
-        isDirected
-        ? after.intersection(architecture.calleeSaved).union(architecture.arguments)
-        : after.union(RegisterSet.all.subtracting(architecture.calleeSaved))
-      if code.target(of: instruction) != nil { registers = .all }
-      if hasLandingPads { registers.formUnion(architecture.calleeSaved) }
-      if !isDirected, let operand = thunks[position] { registers.formUnion(operand.map { RegisterSet($0) } ?? .all) }
-      return registers.union(reads)
+      // Compilers know of functions in the same file what they keep (-fipa-ra), and there are other conventions
+      // (preserve_none, the kernel's helpers): any register may be kept, and looked at.
+      needs.called = .all
     case .jump, .conditionalJump:
-      let leaving = registersNeeded(leavingBy: instruction, isDirected: isDirected)
-      let staying = instruction.flow.continues || code.target(of: instruction) != nil ? after : []
-      return staying.union(leaving).union(reads)
-    case .stop:
-      return architecture.results.union(architecture.calleeSaved).union(reads)
+      let stays = instruction.flow.continues || code.target(of: instruction) != nil
+      if !stays { needs = Needs() }
+      if isDirected {
+        needs.called.formUnion(architecture.arguments.union(architecture.calleeSaved))
+      } else if code.target(of: instruction) == nil {
+        needs.called = .all
+      }
+    case .stop: needs = Needs(named: [], called: architecture.arguments.union(architecture.results).union(architecture.calleeSaved))
     }
-  }
-
-  /// What is needed where a jump leads out of the function: a tail call takes its arguments along.
-  private func registersNeeded(leavingBy instruction: Instruction, isDirected: Bool) -> RegisterSet {
-    let tailCall = architecture.arguments.union(architecture.calleeSaved)
-    if isDirected { return tailCall }
-    return code.target(of: instruction) == nil ? .all : []
+    guard !isDirected, !countsBranchesOnly || instruction.flow.kind != nil else { return }
+    needs.named.formUnion(instruction.effects.reads)
+    // The register of a thunk is an operand that only the thunk's name tells.
+    if let operand = thunks[position] { needs.named.formUnion(operand.map { RegisterSet($0) } ?? .all) }
   }
 }

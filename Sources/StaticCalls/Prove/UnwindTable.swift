@@ -9,68 +9,90 @@ struct UnwindTable {
   private var rows: [SectionIndex: [Int]] = [:]
   /// Section offsets where control goes on after an exception, in ascending order.
   private var landingPads: [SectionIndex: [Int]] = [:]
+  /// The starts of functions with landing pads, wherever these are, in ascending order.
+  private var catching: [SectionIndex: [Int]] = [:]
   /// Sections with code that a table describes in a way that cannot be read.
   private var unreadable: Set<SectionIndex> = []
   /// Whether there is a table of which not even the sections are known.
-  private(set) var isUnreadable = false
+  private var isUnreadable = false
 
   /// Reads the tables of `object`, as far as they describe `sections`.
   init(of sections: Set<SectionIndex>, in object: borrowing ObjectFile) throws(ObjectFileError) {
-    let name = Array(".eh_frame".utf8)
     var areaFields: [SectionIndex: RelocatedFields] = [:]
     for section in object.sections where section.flags.contains(.alloc) && section.contentSize > 0 {
-      guard object.name(of: section.index, is: name) else { continue }
+      if object.name(of: section.index, is: Array(".orc_unwind_ip".utf8)) {
+        try addOrcRows(section.index, object)
+        continue
+      }
+      guard object.name(of: section.index, is: Array(".eh_frame".utf8)) else { continue }
       let fields = try RelocatedFields(of: section.index, in: object)
       let frames = object.withContents(of: section.index) { FrameReader(fields: fields).frames($0) }
       guard let frames else {
         isUnreadable = true
         continue
       }
-      for frame in frames where sections.contains(frame.start.section) {
-        try add(frame, &areaFields, object)
-      }
+      for frame in frames { try add(frame, of: sections, &areaFields, object) }
     }
     for section in rows.keys { rows[section]?.sort() }
     for section in landingPads.keys { landingPads[section]?.sort() }
+    for section in catching.keys { catching[section]?.sort() }
+  }
+
+  /// The kernel's own unwind table: each field of `.orc_unwind_ip` names the place where a row begins.
+  private mutating func addOrcRows(_ table: SectionIndex, _ object: borrowing ObjectFile) throws(ObjectFileError) {
+    let fields = try RelocatedFields(of: table, in: object)
+    for place in fields.all { rows[place.section, default: []].append(place.offset) }
   }
 
   private mutating func add(
-    _ frame: Frame, _ areaFields: inout [SectionIndex: RelocatedFields], _ object: borrowing ObjectFile
+    _ frame: Frame, of sections: Set<SectionIndex>, _ areaFields: inout [SectionIndex: RelocatedFields],
+    _ object: borrowing ObjectFile
   ) throws(ObjectFileError) {
     let section = frame.start.section
-    guard let rows = frame.rows else {
+    if let changes = frame.rows {
+      rows[section, default: []] += changes.map { frame.start.offset + $0 }
+    } else {
       unreadable.insert(section)
-      return
     }
-    self.rows[section, default: []] += rows.map { frame.start.offset + $0 }
     guard let area = frame.languageArea else { return }
-    if areaFields[area.section] == nil {
-      areaFields[area.section] = try RelocatedFields(of: area.section, in: object)
-    }
+    if areaFields[area.section] == nil { areaFields[area.section] = try RelocatedFields(of: area.section, in: object) }
     guard let fields = areaFields[area.section] else { return }
-    let pads = object.withContents(of: area.section) {
+    let found = object.withContents(of: area.section) {
       languageAreaPads($0, fields, at: area.offset, functionStart: frame.start)
     }
-    guard let pads else {
-      unreadable.insert(section)
+    guard let found else {
+      // The pads may be anywhere.
+      isUnreadable = true
       return
     }
-    landingPads[section, default: []] += pads
+    if !found.pads.isEmpty { catching[section, default: []].append(frame.start.offset) }
+    landingPads[found.section, default: []] += found.pads
+    rows[section, default: []] += found.borders.map { frame.start.offset + $0 }
   }
 
   func isUnreadable(for section: SectionIndex) -> Bool { isUnreadable || unreadable.contains(section) }
 
-  /// Whether the rules for unwinding change strictly inside a range of section offsets.
-  func changesInside(_ range: Range<Int>, of section: SectionIndex) -> Bool {
+  /// Whether the rules for unwinding, or the handlers of exceptions, change strictly inside a range of section offsets, but for
+  /// one place.
+  func changesInside(_ range: Range<Int>, of section: SectionIndex, butAt call: Int) -> Bool {
     guard let rows = rows[section] else { return false }
-    let next = rows.partitionPoint { $0 > range.lowerBound }
-    return next < rows.count && rows[next] < range.upperBound
+    let first = rows.partitionPoint { $0 > range.lowerBound }
+    let end = rows.partitionPoint { $0 >= range.upperBound }
+    return rows[first..<max(first, end)].contains { $0 != call }
   }
 
   /// The places in a range of section offsets where exceptions land.
   func landingPads(in range: Range<Int>, of section: SectionIndex) -> ArraySlice<Int> {
     guard let pads = landingPads[section] else { return [] }
     return pads[pads.partitionPoint { $0 >= range.lowerBound }..<pads.partitionPoint { $0 >= range.upperBound }]
+  }
+
+  /// Whether exceptions that leave calls in a range land in the same function, wherever that has its landing pads.
+  func hasLandingPads(in range: Range<Int>, of section: SectionIndex) -> Bool {
+    if !landingPads(in: range, of: section).isEmpty { return true }
+    guard let starts = catching[section] else { return false }
+    let first = starts.partitionPoint { $0 >= range.lowerBound }
+    return first < starts.count && starts[first] < range.upperBound
   }
 }
 
@@ -86,22 +108,31 @@ private struct Frame {
 /// The places that a section's relocated fields refer to, by the offset of the field.
 private struct RelocatedFields {
   private var places: [Int: Place] = [:]
+  private var relocated: Set<Int> = []
 
   init(of section: SectionIndex, in object: borrowing ObjectFile) throws(ObjectFileError) {
     for table in object.relocationSections(of: section) {
       try object.withRelocations(in: table) { relocations in
         for position in relocations.indices {
           let relocation = relocations[position]
+          guard relocation.type != .none else { continue }
+          relocated.insert(relocation.offset.rawValue)
           let symbol = object.symbol(relocation.symbol)
           guard case .section(let target) = object.place(of: symbol, at: relocation.symbol) else { continue }
           let offset = Int64(bitPattern: symbol.value) &+ relocation.addend
+          // What lies outside of its section is no place, and a table that needs it cannot be read.
+          guard offset >= 0, offset <= Int64(object[target].contentSize) else { continue }
           places[relocation.offset.rawValue] = Place(section: target, offset: Int(offset))
         }
       }
     }
   }
 
+  var all: some Collection<Place> { places.values }
+
   subscript(offset: Int) -> Place? { places[offset] }
+
+  func isRelocated(_ offset: Int) -> Bool { relocated.contains(offset) }
 }
 
 /// Reads the entries of an `.eh_frame` section.
@@ -124,7 +155,11 @@ private struct FrameReader {
     while position + 4 <= bytes.count {
       var cursor = Cursor(position)
       guard let length = cursor.fixed(4, bytes), length != 0xffff_ffff else { return nil }
-      if length == 0 { break }
+      if length == 0 {
+        // An end mark, which `ld -r` may have put more behind.
+        position += 4
+        continue
+      }
       let end = cursor.position + length
       guard end <= bytes.count else { return nil }
       let idPosition = cursor.position
@@ -135,7 +170,8 @@ private struct FrameReader {
       } else {
         guard let common = commons[idPosition - id] else { return nil }
         // An entry without a relocation describes code that was thrown away.
-        if let start = fields[cursor.position] {
+        if fields.isRelocated(cursor.position) {
+          guard let start = fields[cursor.position] else { return nil }
           guard let frame = frame(at: start, common, &cursor, end, bytes) else { return nil }
           frames.append(frame)
         }
@@ -148,7 +184,7 @@ private struct FrameReader {
   private func common(_ cursor: inout Cursor, _ end: Int, _ bytes: Span<UInt8>) -> Common? {
     guard let version = cursor.fixed(1, bytes), version == 1 || version == 3,
       let augmentation = cursor.string(bytes), !augmentation.contains("eh"),
-      let codeAlignment = cursor.unsigned(bytes), cursor.unsigned(bytes) != nil,
+      let codeAlignment = cursor.unsigned(bytes), (1...16).contains(codeAlignment), cursor.unsigned(bytes) != nil,
       (version == 1 ? cursor.fixed(1, bytes) : cursor.unsigned(bytes)) != nil
     else { return nil }
     var common = Common(codeAlignment: codeAlignment, hasAugmentation: false, addressEncoding: 0, areaEncoding: nil)
@@ -182,7 +218,11 @@ private struct FrameReader {
     if common.hasAugmentation {
       guard let length = cursor.unsigned(bytes) else { return nil }
       let augmentationEnd = cursor.position + length
-      if let encoding = common.areaEncoding, encoding != omitted { frame.languageArea = fields[cursor.position] }
+      if let encoding = common.areaEncoding, encoding != omitted {
+        frame.languageArea = fields[cursor.position]
+        // Where the field is not zero and names no place, it cannot be read.
+        if frame.languageArea == nil, fields.isRelocated(cursor.position) { return nil }
+      }
       cursor.position = augmentationEnd
     }
     guard cursor.position <= end else { return nil }
@@ -239,10 +279,20 @@ private func pointerSize(_ encoding: UInt8) -> Int? {
   }
 }
 
-/// The landing pads of a function's language-specific data area, as section offsets; `nil` where it cannot be read.
+/// What a function's language-specific data area says.
+private struct LanguageArea {
+  /// The section that the landing pads are in.
+  var section: SectionIndex
+  /// Landing pads, as section offsets.
+  var pads: [Int] = []
+  /// Where the code that a landing pad belongs to begins and ends, as distances from the function's start.
+  var borders: [Int] = []
+}
+
+/// Reads the language-specific data area at an offset; `nil` where that cannot be done.
 private func languageAreaPads(
   _ bytes: Span<UInt8>, _ fields: RelocatedFields, at offset: Int, functionStart: Place
-) -> [Int]? {
+) -> LanguageArea? {
   var cursor = Cursor(offset)
   func number(_ encoding: Int) -> Int? {
     if encoding == 1 { return cursor.unsigned(bytes) }
@@ -252,9 +302,7 @@ private func languageAreaPads(
   guard let startEncoding = cursor.fixed(1, bytes) else { return nil }
   var base = functionStart
   if startEncoding != Int(omitted) {
-    guard let size = pointerSize(UInt8(startEncoding)), let place = fields[cursor.position],
-      place.section == functionStart.section
-    else { return nil }
+    guard let size = pointerSize(UInt8(startEncoding)), let place = fields[cursor.position] else { return nil }
     base = place
     cursor.position += size
   }
@@ -263,14 +311,16 @@ private func languageAreaPads(
   guard let siteEncoding = cursor.fixed(1, bytes), let length = cursor.unsigned(bytes) else { return nil }
   let end = cursor.position + length
   guard end <= bytes.count else { return nil }
-  var pads: [Int] = []
+  var area = LanguageArea(section: base.section)
   while cursor.position < end {
-    guard number(siteEncoding) != nil, number(siteEncoding) != nil, let pad = number(siteEncoding),
+    guard let start = number(siteEncoding), let size = number(siteEncoding), let pad = number(siteEncoding),
       cursor.unsigned(bytes) != nil
     else { return nil }
-    if pad != 0 { pads.append(base.offset + pad) }
+    guard pad != 0 else { continue }
+    area.pads.append(base.offset + pad)
+    area.borders += [start, start + size]
   }
-  return pads
+  return area
 }
 
 /// A place in a section's bytes from which numbers are read.
@@ -281,7 +331,7 @@ private struct Cursor {
 
   /// An unsigned little-endian number of 1, 2, 4 or 8 bytes; `nil` past the end, or where it is too large for an offset.
   mutating func fixed(_ size: Int, _ bytes: Span<UInt8>) -> Int? {
-    guard position >= 0, position + size <= bytes.count else { return nil }
+    guard position >= 0, size <= bytes.count, position <= bytes.count - size else { return nil }
     var number: UInt64 = 0
     for byte in 0..<size { number |= UInt64(bytes[position + byte]) << UInt64(8 * byte) }
     position += size

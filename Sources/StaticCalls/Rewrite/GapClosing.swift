@@ -51,7 +51,7 @@ struct GapClosing {
     if !isUnused(register, load) { return .failure(Reason(.registerInUse)) }
     if entrances.namesInstruction(in: range, of: code.section) { return .failure(Reason(.namedInstruction)) }
     guard entrances.entrances(in: inside, of: code.section).isEmpty else { return .failure(Reason(.entered)) }
-    if entrances.unwinding.changesInside(range, of: code.section) { return .failure(Reason(.unwindInfo)) }
+    if entrances.unwinding.changesInside(range, of: code.section, butAt: call.offset) { return .failure(Reason(.unwindInfo)) }
     return object.withContents(of: code.section) { contents in
       guard let middle = movedMiddle(load, contents),
         let direct = architecture.directForm(of: call, in: contents, room: range.count - middle.count)
@@ -69,14 +69,16 @@ struct GapClosing {
       }
     }
     if architecture.arguments.contains(register) { return false }
+    if code.instructions[branch.position].flow.kind != .call { return !architecture.calleeSaved.contains(register) }
     var after = changes
     after.directed.insert(branch.position)
-    after.removed.insert(load)
-    let hasLandingPads = !entrances.unwinding.landingPads(in: code.range, of: code.section).isEmpty
-    let isPreserved = architecture.calleeSaved.contains(register)
-    if code.instructions[branch.position].flow.kind != .call { return !isPreserved }
-    return !isPreserved
-      || !Liveness(proof, after, hasLandingPads: hasLandingPads).isNeeded(register, behind: branch.position)
+    // A handler of the call's own exception finds what the call preserves.
+    let hasLandingPads = entrances.unwinding.hasLandingPads(in: code.range, of: code.section)
+    if hasLandingPads, architecture.calleeSaved.contains(register) { return false }
+    // Where the call leaves its result, other uses are uses of the result; but who goes on to branch there may mean the address.
+    let isResult = architecture.results.contains(register)
+    let liveness = Liveness(proof, after, hasLandingPads: hasLandingPads, countsBranchesOnly: isResult)
+    return !liveness.isNeeded(register, behind: load)
   }
 
   /// The bytes between the load and the call, as they are when they stand in the load's place.

@@ -212,7 +212,7 @@ struct Rewriter {
   /// Turns loads into nops that nobody needs any more. A load that nobody needed before either is the compiler's own affair.
   private mutating func removeDeadLoads(_ loads: [Int], _ object: borrowing ObjectFile) {
     guard !changes.directed.isEmpty, proof.obstacle == nil else { return }
-    let hasLandingPads = !entrances.unwinding.landingPads(in: code.range, of: section).isEmpty
+    let hasLandingPads = entrances.unwinding.hasLandingPads(in: code.range, of: section)
     let before = Liveness(proof, Liveness.Changes(), hasLandingPads: hasLandingPads)
     var candidates = loads.filter { position in
       guard !changes.removed.contains(position), let register = code.instructions[position].destination else {
