@@ -53,7 +53,7 @@ extension Disassembler {
 
   private static func operation(of id: arm64_insn) -> Operation {
     switch id {
-    case ARM64_INS_LDR, ARM64_INS_MOVZ: .move
+    case ARM64_INS_LDR, ARM64_INS_LDUR, ARM64_INS_LDP: .move
     case ARM64_INS_ADR, ARM64_INS_ADRP: .loadAddress
     case ARM64_INS_ADD, ARM64_INS_MOVK: .add
     case ARM64_INS_CMP: .compare

@@ -49,7 +49,7 @@ public enum ControlFlow: Equatable, Sendable {
 
 /// The few operations that bring an address into a register, by what they do with their operand.
 public enum Operation: Equatable, Sendable {
-  /// x86 `mov` to a register; AArch64 `ldr`, `movz`.
+  /// x86 `mov` to a register; AArch64 `ldr`, `ldp`.
   case move
   /// x86 `movslq`: 32 bits, extended by their sign.
   case moveSigned

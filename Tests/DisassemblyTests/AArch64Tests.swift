@@ -87,7 +87,6 @@ import Testing
       let instruction = try #require(try Sample("movz", word: UInt32(word | number)).decode(.aarch64))
       #expect(instruction.effects.writes == registers(number))
       #expect(instruction.destination == Register(number))
-      #expect(instruction.operation == .move)
     }
   }
 

@@ -40,6 +40,11 @@ enum AArch64: Architecture {
   /// R_AARCH64_PREL64, PREL32, PREL16 and PLT32.
   static func isDistance(_ relocation: Relocation) -> Bool { [260, 261, 262, 314].contains(relocation.type.rawValue) }
 
+  static func fieldSize(of relocation: Relocation) -> Int { 4 }
+
+  /// Instructions have other relocations.
+  static func formsAddress(_ relocation: Relocation, in code: Span<UInt8>) -> Bool { false }
+
   static func field(of relocation: Relocation, in code: Span<UInt8>) -> RelocatedField {
     let offset = relocation.offset.rawValue
     switch relocation.type {
@@ -196,8 +201,12 @@ enum AArch64: Architecture {
 
   static func isThunk(_ symbolName: String) -> Bool { thunkRegister(symbolName) != nil }
 
-  static func isComputedReturn(_ instruction: Instruction, behind previous: Instruction?) -> Bool {
-    !instruction.effects.reads.contains(Register(30))
+  /// A return through another register than `x30`, or through an `x30` that was not loaded from the stack.
+  static func isComputedReturn(_ block: ArraySlice<Instruction>) -> Bool {
+    let link = Register(30)
+    guard let last = block.last, last.effects.reads.contains(link) else { return true }
+    let writer = block.dropLast().last { $0.effects.writes.contains(link) && !$0.effects.reads.contains(link) }
+    return writer.map { $0.flow.kind != .call && !$0.isLoad } ?? false
   }
 
   /// AAPCS64, section 6.1.1: `x19` to `x29`.
@@ -250,4 +259,8 @@ enum AArch64: Architecture {
   static func shapeInData(_ relocation: Relocation) -> Shape { relocation.type == abs64 ? .m11 : .c }
 
   static let thunkShape = Shape.t3
+}
+
+extension Instruction {
+  fileprivate var isLoad: Bool { operation == .move }
 }

@@ -16,6 +16,13 @@ protocol Architecture {
   /// Whether a relocation of data makes a distance, from its field to the symbol.
   static func isDistance(_ relocation: Relocation) -> Bool
 
+  /// The size of a relocation's field in code, in bytes.
+  static func fieldSize(of relocation: Relocation) -> Int
+
+  /// Whether a relocation of code that makes a distance is that of a branch or of an operand that counts from the instruction's
+  /// end, so that it is known from where it counts.
+  static func formsAddress(_ relocation: Relocation, in code: Span<UInt8>) -> Bool
+
   /// What the relocated field is, judged by the relocation and the bytes around it alone.
   static func field(of relocation: Relocation, in code: Span<UInt8>) -> RelocatedField
 
@@ -52,8 +59,9 @@ protocol Architecture {
   /// Whether a symbol is a routine that branches to a register or to the address on top of the stack.
   static func isThunk(_ symbolName: String) -> Bool
 
-  /// Whether a return goes to an address that the function itself put on the stack, or into a register.
-  static func isComputedReturn(_ instruction: Instruction, behind previous: Instruction?) -> Bool
+  /// Whether the return at the end of a block's instructions goes to an address that the block put on the stack, or into the
+  /// register.
+  static func isComputedReturn(_ block: ArraySlice<Instruction>) -> Bool
 
   /// Registers that a called function must preserve.
   static var calleeSaved: RegisterSet { get }

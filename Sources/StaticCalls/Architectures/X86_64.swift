@@ -33,7 +33,25 @@ enum X86_64: Architecture {
   private static let gotPCRelX = RelocationType(41)  // R_X86_64_GOTPCRELX
   private static let rexGotPCRelX = RelocationType(42)  // R_X86_64_REX_GOTPCRELX
 
-  static func isDistance(_ relocation: Relocation) -> Bool { [pc32, pc64, plt32].contains(relocation.type) }
+  static func isDistance(_ relocation: Relocation) -> Bool {
+    [pc8, pc16, pc32, pc64, plt32].contains(relocation.type)
+  }
+
+  static func fieldSize(of relocation: Relocation) -> Int {
+    switch relocation.type {
+    case pc8: 1
+    case pc16: 2
+    case pc64: 8
+    default: 4
+    }
+  }
+
+  static func formsAddress(_ relocation: Relocation, in code: Span<UInt8>) -> Bool {
+    if field(of: relocation, in: code) != .other { return true }
+    let offset = relocation.offset.rawValue
+    // A ModRM byte for a displacement from the instruction's end.
+    return relocation.type == pc32 && offset >= 1 && code[offset - 1] & 0xc7 == 0x05
+  }
 
   static func field(of relocation: Relocation, in code: Span<UInt8>) -> RelocatedField {
     let offset = relocation.offset.rawValue
@@ -239,12 +257,23 @@ enum X86_64: Architecture {
     }
   }
 
-  static func isComputedReturn(_ instruction: Instruction, behind previous: Instruction?) -> Bool {
-    guard let previous else { return false }
+  /// The last instruction before a return that has to do with the top of the stack gives it back. One that writes there, or
+  /// moves the stack pointer to a computed place, makes the return a jump.
+  static func isComputedReturn(_ block: ArraySlice<Instruction>) -> Bool {
     let stackPointer = Register(4)
-    let storesToStack = previous.operation == .store && previous.memory?.base == stackPointer
-    return storesToStack || previous.operation == .push
-      || previous.operation == .loadAddress && previous.destination == stackPointer
+    for instruction in block.dropLast().reversed() {
+      if instruction.operation == .push { return true }
+      if let memory = instruction.memory, memory.base == stackPointer, instruction.operation != .loadAddress {
+        // A load, a comparison and a spill further up leave the return address as it is.
+        let isOnTop = memory.displacement == 0 || memory.index != nil
+        if isOnTop, instruction.operation == .store || !instruction.isPlainRead { return true }
+        continue
+      }
+      if instruction.operation == .loadAddress, instruction.destination == stackPointer { return true }
+      if instruction.effects == .unknown { return true }
+      if instruction.effects.writes.contains(stackPointer) { return false }
+    }
+    return false
   }
 
   /// psABI, figure 3.4: `rbx`, `rsp`, `rbp`, `r12` to `r15`.
@@ -316,12 +345,14 @@ enum X86_64: Architecture {
   static func moved(
     _ instruction: Instruction, down distance: Int, _ relocations: ArraySlice<CodeRelocation>, in code: Span<UInt8>
   ) -> [UInt8]? {
-    // The linker works out a relocated distance anew. One that the assembler worked out would have to change.
-    let pcRelative = [pc32, plt32, gotPCRel, gotPCRelX, rexGotPCRelX]
-    if instruction.memory?.isProgramCounterRelative == true,
-      !relocations.contains(where: { pcRelative.contains($0.relocation.type) })
-    {
-      return nil
+    // The linker works out a displacement from the instruction's end anew. A distance in an immediate counts from somewhere
+    // else, and one that the assembler worked out would have to change.
+    let fromEnd = [pc32, plt32, gotPCRel, gotPCRelX, rexGotPCRelX]
+    let absolute = [abs64, abs32, abs32S]
+    if instruction.memory?.isProgramCounterRelative == true {
+      guard relocations.count == 1, relocations.allSatisfy({ fromEnd.contains($0.relocation.type) }) else { return nil }
+    } else {
+      guard relocations.allSatisfy({ absolute.contains($0.relocation.type) }) else { return nil }
     }
     return (instruction.offset..<instruction.end).map { code[$0] }
   }
@@ -342,4 +373,11 @@ enum X86_64: Architecture {
   static func shapeInData(_ relocation: Relocation) -> Shape { .c }
 
   static let thunkShape = Shape.t1
+}
+
+extension Instruction {
+  /// Whether an instruction with an operand in memory reads it, as far as that is seen from its kind.
+  fileprivate var isPlainRead: Bool {
+    [.move, .moveSigned, .compare].contains(operation) || destination != nil && operation != .add
+  }
 }

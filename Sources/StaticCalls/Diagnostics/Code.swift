@@ -44,6 +44,8 @@ public enum Code: String, CaseIterable, Sendable {
   case checkedTarget = "SC049"
   case testedKey = "SC050"
   case storedAddress = "SC051"
+  case staleKey = "SC052"
+  case severalRelocations = "SC053"
 
   case tableSection = "SC101"
   case missingEntry = "SC102"
@@ -101,6 +103,8 @@ public enum Code: String, CaseIterable, Sendable {
     case .largePositionIndependent: "the address is computed from the GOT's start"
     case .checkedTarget: "its target is checked before (kCFI)"
     case .testedKey: "the key's word is also looked at"
+    case .staleKey: "the key may change between load and call"
+    case .severalRelocations: "the instruction has several relocations"
     default: nil
     }
   }
@@ -453,6 +457,20 @@ public enum Code: String, CaseIterable, Sendable {
         where the key points at that moment, which may be elsewhere than where the test looked. The call stays as it is.
         """,
         help: "Read the key anew for the call, or drop the test and let the key point to a function that does nothing.")
+    case .staleKey:
+      Text(
+        "the key may change between the load of its word and the call",
+        """
+        Code loads the key's word, then writes to memory or calls something, and then calls what it loaded. A direct call would go
+        where the key points by then, which may be elsewhere. The call stays as it is.
+        """, help: "Read the key anew for the call.")
+    case .severalRelocations:
+      Text(
+        "the instruction has several relocations",
+        """
+        Linkers apply them one after the other, and what comes out is not certain to be the trampoline's address. No compiler writes
+        that. The call stays as it is.
+        """)
     case .storedAddress:
       Text(
         "the trampoline's address is stored in memory",

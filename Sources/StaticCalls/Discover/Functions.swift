@@ -18,9 +18,6 @@ struct Functions {
   /// Where data begins and ends in AArch64 code, by section, in ascending order: `$d` and `$x` (AAELF64, "Mapping symbols").
   private var mapping: [SectionIndex: [(start: Int, isData: Bool)]] = [:]
 
-  private static let codeMark = Array("$x".utf8)
-  private static let dataMark = Array("$d".utf8)
-
   /// Collects the labels of `sections`.
   init(of sections: Set<SectionIndex>, in object: borrowing ObjectFile) {
     var isWanted = [Bool](repeating: false, count: object.sections.count)
@@ -32,14 +29,13 @@ struct Functions {
           case .section(let section) = object.place(of: symbol, at: SymbolIndex(index)), isWanted[section.rawValue],
           symbol.value <= UInt64(object[section].contentSize)
         else { continue }
-        let name = Int(symbol.nameOffset)
         let start = Int(symbol.value)
         let length = Int(clamping: min(symbol.size, UInt64(object[section].contentSize) - symbol.value))
         if symbol.type == .object, length > 0 {
           objects[section, default: []].append(start..<(start + length))
         }
-        if names.hasBytes(Self.codeMark, at: name) || names.hasBytes(Self.dataMark, at: name) {
-          mapping[section, default: []].append((start, names.hasBytes(Self.dataMark, at: name)))
+        if let isData = symbol.marksData(names, on: object.machine) {
+          mapping[section, default: []].append((start, isData))
         } else {
           labels[section, default: []].append(
             Label(start: start, size: length, isFunction: symbol.type == .function, symbol: SymbolIndex(index)))
@@ -69,13 +65,6 @@ struct Functions {
   func name(of offset: Int, in section: SectionIndex) -> (symbol: SymbolIndex, distance: Int)? {
     guard let labels = labels[section], let position = position(before: offset, in: labels) else { return nil }
     return (labels[position].symbol, offset - labels[position].start)
-  }
-
-  /// Whether a symbol names exactly this place.
-  func isLabel(_ offset: Int, in section: SectionIndex) -> Bool {
-    guard let labels = labels[section] else { return false }
-    let position = labels.partitionPoint { $0.start >= offset }
-    return position < labels.count && labels[position].start == offset
   }
 
   /// A stretch of code around an offset that begins at an instruction: a function, or what lies between two labels or ends of
@@ -126,6 +115,22 @@ extension [Functions.Label] {
     for position in indices {
       if self[position].isFunction { lastFunction = position }
       self[position].lastFunction = lastFunction
+    }
+  }
+}
+
+extension Symbol {
+  /// For AArch64's mapping symbols, whether data begins there and not code: `$d` and `$x`, with anything behind a dot (AAELF64,
+  /// "Mapping symbols"); `nil` for all other symbols.
+  func marksData(_ names: Span<UInt8>, on machine: Machine) -> Bool? {
+    let name = Int(nameOffset)
+    guard machine == .aarch64, binding == .local, type == .noType, name + 2 < names.count,
+      names[name] == UInt8(ascii: "$"), [0, UInt8(ascii: ".")].contains(names[name + 2])
+    else { return nil }
+    switch names[name + 1] {
+    case UInt8(ascii: "d"): return true
+    case UInt8(ascii: "x"): return false
+    default: return nil
     }
   }
 }

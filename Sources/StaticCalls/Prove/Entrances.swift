@@ -13,6 +13,10 @@ struct Entrances {
   private var alternatives: [SectionIndex: [Int]] = [:]
   /// Places in data that code refers to: where tables may begin.
   private var dataLabels: [SectionIndex: [Int]] = [:]
+  /// Where functions begin, in whatever section.
+  private(set) var functionStarts: Set<Place> = []
+  /// Sections whose code something refers to in a way that is not understood.
+  private var unreadable: Set<SectionIndex> = []
   let unwinding: UnwindTable
   /// Whether there are relocations that cannot be read.
   private var isIncomplete = false
@@ -78,7 +82,7 @@ struct Entrances {
 
   /// What makes all proofs about a range of code impossible, whatever the code does.
   func obstacle(in range: Range<Int>, of section: SectionIndex) -> FunctionCode.Obstacle? {
-    if isIncomplete || unwinding.isUnreadable(for: section) { return .unreadableTables }
+    if isIncomplete || unreadable.contains(section) || unwinding.isUnreadable(for: section) { return .unreadableTables }
     return alternatives[section]?.elements(in: range).isEmpty == false ? .alternatives : nil
   }
 
@@ -96,11 +100,11 @@ struct Entrances {
       for index in symbols.indices {
         let symbol = symbols[index]
         guard symbol.type != .section, symbol.type != .file, symbol.nameOffset != 0,
-          // AArch64's mapping symbols are no labels.
-          names[Int(symbol.nameOffset)] != UInt8(ascii: "$"),
+          symbol.marksData(names, on: object.machine) == nil,
           case .section(let section) = object.place(of: symbol, at: SymbolIndex(index))
         else { continue }
         let offset = Int(truncatingIfNeeded: symbol.value)
+        if symbol.type == .function { functionStarts.insert(Place(section: section, offset: offset)) }
         if sections.contains(section) {
           places[section, default: []].append(offset)
         } else {
@@ -114,9 +118,9 @@ struct Entrances {
     in table: Section, of sections: Set<SectionIndex>, _ object: borrowing ObjectFile
   ) throws(ObjectFileError) {
     let holder = object[SectionIndex(Int(table.info))]
-    // What is not loaded, such as debugging information, leads no control anywhere.
-    guard holder.flags.contains(.alloc) else { return }
     let purpose = TablePurpose(of: holder, object)
+    // What is not loaded, such as debugging information, leads no control anywhere; but a tracer changes code at its probes.
+    guard holder.flags.contains(.alloc) || purpose == .instructions else { return }
     try object.withRelocations(in: table.index) { relocations in
       for position in relocations.indices where relocations[position].type != .none {
         let relocation = relocations[position]
@@ -125,11 +129,9 @@ struct Entrances {
         let base = Int(truncatingIfNeeded: symbol.value)
         let plain = base &+ Int(truncatingIfNeeded: relocation.addend)
         // Behind the field of a branch, and of an instruction that makes an address, the instruction ends.
+        let end = relocation.offset.rawValue + architecture.fieldSize(of: relocation)
         let adjusted =
-          base
-          &+ Int(
-            truncatingIfNeeded: architecture.targetOffset(
-              of: relocation, instructionEnd: relocation.offset.rawValue + 4))
+          base &+ Int(truncatingIfNeeded: architecture.targetOffset(of: relocation, instructionEnd: end))
         guard sections.contains(section) else {
           if purpose == .code { dataLabels[section, default: []].append(adjusted) }
           continue
@@ -137,6 +139,10 @@ struct Entrances {
         switch purpose {
         case .code:
           places[section, default: []].append(adjusted)
+          let isUnderstood = object.withContents(of: holder.index) {
+            !architecture.isDistance(relocation) || architecture.formsAddress(relocation, in: $0)
+          }
+          if !isUnderstood { unreadable.insert(section) }
           let isBranch = object.withContents(of: holder.index) { architecture.field(of: relocation, in: $0) != .other }
           if !isBranch { takenAddresses[section, default: []].append(adjusted) }
         case .description: places[section, default: []].append(plain)
@@ -173,6 +179,8 @@ struct Entrances {
           targets.allSatisfy { starts[$0.section]?.contains($0.offset) == true }
         }
         let readings = [fromFields, fromStart].filter(isSound)
+        // Distances from yet another place: no telling where they lead.
+        if readings.isEmpty { unreadable.formUnion(table.map(\.target.section)) }
         for target in (readings.isEmpty ? [fromFields, fromStart] : readings).joined() {
           places[target.section, default: []].append(target.offset)
           takenAddresses[target.section, default: []].append(target.offset)
@@ -223,7 +231,7 @@ private enum TablePurpose {
         .alternatives
       } else if named([
         ".retpoline_sites", ".return_sites", ".call_sites", ".cfi_sites", ".parainstructions", ".smp_locks",
-        ".kcfi_traps", "__bug_table", "__mcount_loc", "xray_instr_map",
+        ".kcfi_traps", "__bug_table", "__mcount_loc", "xray_instr_map", ".note.stapsdt",
       ]) {
         .instructions
       } else if named(["__jump_table", "__ex_table", "__patchable_function_entries", ".ibt_endbr_seal"])

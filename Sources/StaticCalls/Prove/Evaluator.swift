@@ -5,7 +5,8 @@ import ObjectFile
 struct Evaluator {
   let architecture: any Architecture.Type
   let locations: Locations
-  let functions: Functions
+  /// Where functions begin that a symbol names.
+  let functionStarts: Set<Place>
   /// Section offsets of branches to thunks: what they call behaves as any function.
   var thunkCalls: Set<Int> = []
 
@@ -13,12 +14,14 @@ struct Evaluator {
   func value(
     madeBy instruction: Instruction, _ code: FunctionCode, _ registers: [Value], _ object: borrowing ObjectFile
   ) throws(ObjectFileError) -> (register: Register, value: Value)? {
-    let relocation = code.relocation(in: instruction)
-    let section = code.section
+    let relocations = code.relocations(in: instruction)
+    let (relocation, section) = (relocations.first, code.section)
     let definition = object.withContents(of: section) {
       architecture.definition(by: instruction, relocation?.relocation, in: $0)
     }
     guard let definition else { return nil }
+    // What several relocations make of a field is anybody's guess.
+    guard relocations.count <= 1 else { return (definition.register, .unknown) }
     let value = try value(
       of: definition.source, definition.shape, instruction, relocation, section, registers, object)
     return (definition.register, value)
@@ -32,17 +35,37 @@ struct Evaluator {
     case .call(.register(let register)), .jump(.register(let register)), .conditionalJump(.register(let register)):
       return registers[register.number]
     case .call(.memory), .jump(.memory), .conditionalJump(.memory):
-      let relocation = code.relocation(in: branch)
-      guard let made = architecture.target(of: branch, relocation?.relocation) else { return .unknown }
+      let relocations = code.relocations(in: branch)
+      let relocation = relocations.first
+      guard relocations.count <= 1, let made = architecture.target(of: branch, relocation?.relocation) else { return .unknown }
       return try value(of: made.source, made.shape, branch, relocation, code.section, registers, object)
     default: return .unknown
     }
   }
 
-  /// Whether a call goes to code that is no function of its own: it need not preserve anything.
-  func isOwnSubroutine(_ call: Instruction, _ code: FunctionCode) -> Bool {
-    guard let target = call.flow.directTarget, code.relocation(in: call) == nil else { return false }
-    return !functions.isLabel(target, in: code.section) && !thunkCalls.contains(call.offset)
+  /// What an instruction pushes, where that is a symbol's address from the global offset table.
+  func pushed(by instruction: Instruction, _ code: FunctionCode, _ object: borrowing ObjectFile) -> Value {
+    guard instruction.operation == .push, let relocation = code.relocation(in: instruction)?.relocation,
+      case .push(let shape) = architecture.use(of: instruction, relocation),
+      let location = locations.location(of: relocation, instructionEnd: instruction.end, object)
+    else { return .unknown }
+    return address(of: location, shape, [instruction.offset])
+  }
+
+  /// Whether a call goes to code that is no function: it need not preserve anything.
+  func isOwnSubroutine(_ call: Instruction, _ code: FunctionCode, _ object: borrowing ObjectFile) -> Bool {
+    guard let target = call.flow.directTarget, !thunkCalls.contains(call.offset) else { return false }
+    guard let relocation = code.relocation(in: call)?.relocation else {
+      return !functionStarts.contains(Place(section: code.section, offset: target))
+    }
+    // A symbol that other objects can see, or define, stands for a function.
+    let symbol = object.symbol(relocation.symbol)
+    guard symbol.binding == .local, case .section(let section) = object.place(of: symbol, at: relocation.symbol) else {
+      return false
+    }
+    let distance = architecture.targetOffset(of: relocation, instructionEnd: call.end)
+    let offset = Int(truncatingIfNeeded: Int64(bitPattern: symbol.value) &+ distance)
+    return !functionStarts.contains(Place(section: section, offset: offset))
   }
 
   private func value(
@@ -166,7 +189,7 @@ extension Location {
   fileprivate func moved(by displacement: Int) -> Location? {
     if displacement == 0 { return self }
     guard case .place(var place) = self else { return nil }
-    place.offset += displacement
+    place.offset &+= displacement
     return .place(place)
   }
 }

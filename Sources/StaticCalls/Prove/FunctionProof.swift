@@ -43,9 +43,45 @@ struct FunctionProof {
         return
       }
       (self.code, self.propagation, tableTargets) = (code, propagation, jumps.targets)
-      let isBounded = !jumps.areUnknown || !entrances.isTaken(inside: range, of: section)
-      obstacle = code.obstacle ?? (isBounded ? nil : .unboundedJump)
+      let isBounded =
+        !jumps.areUnknown
+        || !entrances.isTaken(inside: range, of: section)
+          && !Self.formsOwnAddress(stretch, relocations, self.evaluator, thunks, object)
+      let isWhole = isBounded && !propagation.missesCode(of: code)
+      obstacle = code.obstacle ?? (isWhole ? nil : .unboundedJump)
       return
+    }
+  }
+
+  /// Whether code makes the address of something in its own section by an instruction, or by a call into itself: it might jump
+  /// to anywhere near it.
+  private static func formsOwnAddress(
+    _ stretch: DecodedStretch, _ relocations: ArraySlice<CodeRelocation>, _ evaluator: Evaluator,
+    _ thunks: [Int: Register?], _ object: borrowing ObjectFile
+  ) -> Bool {
+    let architecture = evaluator.architecture
+    let formsAddress = object.withContents(of: stretch.section) { code in
+      stretch.instructions.contains { instruction in
+        if instruction.flow.kind == .call, let target = instruction.flow.directTarget {
+          // A call of a push in front of a thunk is how gcc calls what it pushes: its return address stays one.
+          let start = stretch.position(of: target) ?? 0
+          if stretch.instructions[start].operation == .push, thunks[start + 1] != nil { return false }
+          return stretch.range.contains(target) && target != stretch.range.lowerBound
+            && !evaluator.thunkCalls.contains(instruction.offset)
+            && !relocations.contains { (instruction.offset..<instruction.end).contains($0.offset) }
+        }
+        return architecture.placeFormed(by: instruction, in: code) != nil
+          && !relocations.contains { (instruction.offset..<instruction.end).contains($0.offset) }
+      }
+    }
+    if formsAddress { return true }
+    return relocations.contains { relocation in
+      let isBranch = object.withContents(of: stretch.section) {
+        architecture.field(of: relocation.relocation, in: $0) != .other
+      }
+      let symbol = object.symbol(relocation.relocation.symbol)
+      return !isBranch
+        && object.place(of: symbol, at: relocation.relocation.symbol) == .section(stretch.section)
     }
   }
 
@@ -59,6 +95,9 @@ struct FunctionProof {
       let behind = stretch.instructions.partitionPoint { $0.offset > relocation.offset }
       guard behind > 0, stretch.instructions[behind - 1].flow.isDirectBranch else { continue }
       let symbol = relocation.relocation.symbol
+      let branch = stretch.instructions[behind - 1]
+      // Beside its start a thunk is something else.
+      guard architecture.targetOffset(of: relocation.relocation, instructionEnd: branch.end) == 0 else { continue }
       if known[symbol] == nil {
         let name = object.name(of: symbol)
         known[symbol] = .some(architecture.isThunk(name) ? .some(architecture.thunkRegister(name)) : nil)
@@ -114,12 +153,10 @@ private struct IndirectJumps {
     var targets: Set<Int> = []
     var areUnknown = false
     try propagation.forEach(code, object) { position, registers throws(ObjectFileError) in
-      let instruction = code.instructions[position]
-      let previous = position > 0 ? code.instructions[position - 1] : nil
       if Self.endsThunk(position, code, thunks) { return }
       guard
         let value = try Self.target(
-          of: instruction, behind: previous, thunks[position], registers, code, evaluator, object)
+          at: position, thunks[position], registers, code, evaluator, object)
       else { return }
       switch value {
       case .callee: break
@@ -143,7 +180,7 @@ private struct IndirectJumps {
 
   /// Whether a jump is that of a thunk inside the function, which only branches lead to: the branches speak for it.
   private static func endsThunk(_ position: Int, _ code: FunctionCode, _ thunks: [Int: Register?]) -> Bool {
-    guard position > 0, code.instructions[position].flow.kind == .tail else { return false }
+    guard position > 0, case .jump(.register) = code.instructions[position].flow else { return false }
     let block = code.block(of: position)
     let start = code.instructions[code.blocks[block].range.lowerBound].offset
     guard code.instructions[position - 1].offset == start else { return false }
@@ -154,16 +191,22 @@ private struct IndirectJumps {
 
   /// Where an instruction jumps to, if that is not in the instruction itself; `nil` for all others.
   private static func target(
-    of instruction: Instruction, behind previous: Instruction?, _ thunk: Register??, _ registers: [Value],
-    _ code: FunctionCode, _ evaluator: Evaluator, _ object: borrowing ObjectFile
+    at position: Int, _ thunk: Register??, _ registers: [Value], _ code: FunctionCode, _ evaluator: Evaluator, _ object: borrowing ObjectFile
   ) throws(ObjectFileError) -> Value? {
-    let architecture = evaluator.architecture
+    let instruction = code.instructions[position]
     switch instruction.flow {
     case .jump(.register), .jump(.memory), .conditionalJump(.register), .conditionalJump(.memory):
       return try evaluator.target(of: instruction, code, registers, object)
     case .jump(.direct), .conditionalJump(.direct):
-      return thunk.map { register in register.map { registers[$0.number] } ?? .unknown }
-    case .stop: return architecture.isComputedReturn(instruction, behind: previous) ? .unknown : nil
+      guard let thunk else { return nil }
+      if let register = thunk { return registers[register.number] }
+      // A thunk that returns to what was pushed.
+      guard position > 0, code.block(of: position) == code.block(of: position - 1) else { return .unknown }
+      return evaluator.pushed(by: code.instructions[position - 1], code, object)
+    case .stop:
+      let start = code.blocks[code.block(of: position)].range.lowerBound
+      let isComputed = evaluator.architecture.isComputedReturn(code.instructions[start...position])
+      return isComputed ? .unknown : nil
     default: return nil
     }
   }
@@ -174,33 +217,45 @@ extension JumpTable {
   fileprivate func targets(
     in code: FunctionCode, _ entrances: Entrances, _ object: borrowing ObjectFile
   ) throws(ObjectFileError) -> [Int]? {
-    // Addresses stand in data, and what they name is an entrance already.
-    guard let base else { return [] }
-    guard table.offset >= 0 else { return nil }
     let section = object[table.section]
-    let end = min(section.contentSize, entrances.nextLabel(behind: table.offset, in: table.section) ?? .max)
-    let fields = try relocatedFields(of: table.section, from: table.offset, to: end, object)
-    if base == table, shift == 0 { return distances(fields, end, code) }
-    guard base.section == code.section, fields.isEmpty, !section.flags.contains(.write) else { return nil }
+    guard table.offset >= 0, table.offset < section.contentSize else { return nil }
+    let label = entrances.nextLabel(behind: table.offset, in: table.section) ?? .max
+    let end = min(section.contentSize, label)
+    let fields = try relocatedFields(of: table.section, from: table.offset, to: section.contentSize, object)
+    guard let base else {
+      // Constant addresses are entrances already. What a program can write is anything.
+      let isConstant =
+        !section.flags.contains(.write) || object.name(of: section.index, hasPrefix: Array(".data.rel.ro".utf8))
+      let slots = stride(from: table.offset, to: max(table.offset + element.size, end), by: element.size)
+      return isConstant && slots.allSatisfy { fields[$0] != nil || $0 >= end - element.size + 1 } && !fields.isEmpty
+        ? [] : nil
+    }
+    if base == table, shift == 0 { return distances(fields, label, code) }
+    guard base.section == code.section, !fields.keys.contains(where: { $0 < end }), !section.flags.contains(.write) else { return nil }
     return object.withContents(of: table.section) { bytes in
       stride(from: table.offset, to: end - element.size + 1, by: element.size).compactMap { field in
         guard let value = self.value(at: field, in: bytes) else { return nil }
-        let target = base.offset &+ value << shift
+        let target = base.offset &+ (value &<< shift)
         return code.range.contains(target) ? target : nil
       }
     }
   }
 
   /// The targets of distances from the table's start, each a relocated field.
-  private func distances(_ fields: [Int: (section: SectionIndex, offset: Int)], _ end: Int, _ code: FunctionCode)
+  private func distances(_ fields: [Int: (section: SectionIndex, offset: Int)], _ label: Int, _ code: FunctionCode)
     -> [Int]?
   {
     guard element.size == 4, !fields.isEmpty else { return nil }
     var targets: [Int] = []
     var field = table.offset
-    while field < end, let place = fields[field] {
+    // A label may be a few bytes off; behind it, only what leads to an instruction counts.
+    while let place = fields[field] {
       let target = place.offset &- (field - table.offset)
-      if place.section == code.section, code.range.contains(target) { targets.append(target) }
+      if place.section == code.section, code.range.contains(target),
+        field < label || code.position(at: target) != nil
+      {
+        targets.append(target)
+      }
       field += element.size
     }
     return targets

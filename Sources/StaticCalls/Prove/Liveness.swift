@@ -85,7 +85,11 @@ struct Liveness {
   private func needs(of block: Int, downTo position: Int) -> Needs {
     let range = code.blocks[block].range
     var needs = Needs()
-    if code.blocks[block].leavesUnseen { needs = Needs(named: .all, called: .all) }
+    if code.blocks[block].leavesUnseen {
+      // Behind a call at the end of a function there is nothing: it does not return.
+      let endsInCall = code.instructions[range.upperBound - 1].flow.kind == .call
+      needs = Needs(named: endsInCall ? [] : .all, called: .all)
+    }
     for successor in code.blocks[block].successors { needs.formUnion(starts[successor]) }
     needs.formUnion(unseen)
     for current in stride(from: range.upperBound - 1, through: position, by: -1) {

@@ -14,7 +14,10 @@ struct Locations {
     case .trampoline(let number): return distance == 0 ? .trampoline(number) : nil
     case .key(let number): return distance == 0 ? .key(number) : nil
     case .section(let section):
-      if let number = index.trampoline(in: section, at: Int(distance)) { return .trampoline(number) }
+      // A place stands for a symbol there only if no other object can have a say in where the symbol is.
+      if let number = index.trampoline(in: section, at: Int(distance)), index.trampolines[number].binding == .local {
+        return .trampoline(number)
+      }
       return .place(Place(section: section, offset: Int(distance)))
     case nil: return place(of: relocation.symbol, distance, object)
     }

@@ -36,6 +36,16 @@ struct Propagation {
     }
   }
 
+  /// Whether code that does something is led to by nothing: there are ways into it that are not seen.
+  func missesCode(of code: FunctionCode) -> Bool {
+    zip(code.blocks, entry).contains { block, registers in
+      registers == nil
+        && code.instructions[block.range].contains {
+          $0.flow != .next && $0.flow != .trap || $0.effects != RegisterEffects(reads: [], writes: [])
+        }
+    }
+  }
+
   /// Goes through the instructions in order, each with what is known of the registers in front of it. In code that nothing is
   /// seen to lead to, that is nothing.
   func forEach(
@@ -58,17 +68,15 @@ struct Propagation {
     let instruction = code.instructions[position]
     let made = try evaluator.value(madeBy: instruction, code, registers, object)
     if instruction.flow.kind == .call {
-      let kept = evaluator.isOwnSubroutine(instruction, code) ? [] : evaluator.architecture.calleeSaved
+      let kept = evaluator.isOwnSubroutine(instruction, code, object) ? [] : evaluator.architecture.calleeSaved
       for number in registers.indices where !kept.contains(Register(number)) { registers[number] = .unknown }
+    }
+    if instruction.flow.kind == .call || instruction.writesMemory {
+      for number in registers.indices { registers[number] = registers[number].afterWrite }
     }
     for number in registers.indices where instruction.effects.writes.contains(Register(number)) {
       registers[number] = .unknown
     }
     if let made { registers[made.register.number] = made.value }
   }
-}
-
-extension RegisterSet {
-  /// Whether it is a set that holds a number, for numbers up to 31.
-  fileprivate func contains(number: Int) -> Bool { contains(Register(number)) }
 }

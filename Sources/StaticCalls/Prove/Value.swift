@@ -36,6 +36,19 @@ enum Value: Equatable {
     }
   }
 
+  /// The value once memory may have changed: the word of a key may be an old one.
+  var afterWrite: Value {
+    switch self {
+    case .callee(var callee) where callee.isKeyWord:
+      callee.isStale = true
+      return .callee(callee)
+    case .maybe(var callee) where callee.isKeyWord:
+      callee.isStale = true
+      return .maybe(callee)
+    default: return self
+    }
+  }
+
   var possibleCallee: Callee? {
     switch self {
     case .callee(let callee), .maybe(let callee): callee
@@ -64,11 +77,14 @@ struct Callee: Equatable {
   var loads: [Int]
   /// Whether the value is the first word of the key, and not the trampoline's address.
   var isKeyWord = false
+  /// Whether the key may have changed since the word was loaded: memory was written, or something was called.
+  var isStale = false
 
   func joined(with other: Callee) -> Callee {
     var result = self
     if result.loads != other.loads { result.loads = Set(loads).union(other.loads).sorted() }
     result.isKeyWord = isKeyWord || other.isKeyWord
+    result.isStale = isStale || other.isStale
     return result
   }
 }

@@ -242,7 +242,9 @@ struct CodeReader: ~Copyable {
           }
         }
       }
-      let end = instructions.last?.end ?? range.lowerBound
+      let decoded = instructions.last?.end ?? range.lowerBound
+      let isBelieved = try isInStep(instructions, section, object) && decoded <= range.upperBound
+      let end = isBelieved ? decoded : range.lowerBound
       if end < range.upperBound, architecture.resume(after: end) == nil {
         object.withContents(of: section) { code in
           for offset in end..<range.upperBound {

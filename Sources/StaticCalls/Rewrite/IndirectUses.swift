@@ -3,7 +3,7 @@ import ObjectFile
 
 /// Follows the trampolines' addresses that code brings into registers, function by function.
 struct IndirectUses: ~Copyable {
-  private let evaluator: (architecture: any Architecture.Type, index: TrampolineIndex)
+  private let locations: Locations
   private let options: Options
   /// The sections with code that takes part.
   private let sections: Set<SectionIndex>
@@ -11,7 +11,7 @@ struct IndirectUses: ~Copyable {
   private var entrances: Entrances?
 
   init(_ index: TrampolineIndex, _ sections: Set<SectionIndex>, _ options: Options, _ object: borrowing ObjectFile) {
-    evaluator = (architecture(of: object.machine), index)
+    locations = Locations(architecture: architecture(of: object.machine), index: index)
     self.options = options
     self.sections = sections
   }
@@ -25,9 +25,8 @@ struct IndirectUses: ~Copyable {
     let first = all.partitionPoint { $0.offset >= stretch.range.lowerBound }
     let end = all.partitionPoint { $0.offset >= stretch.range.upperBound }
     let evaluator = Evaluator(
-      architecture: evaluator.architecture,
-      locations: Locations(architecture: evaluator.architecture, index: evaluator.index),
-      functions: code.functions(of: object))
+      architecture: locations.architecture, locations: locations,
+      functionStarts: entrances.functionStarts)
     let proof = try FunctionProof(stretch, all[first..<end], entrances, evaluator, object)
     return try Rewriter(proof, entrances, role: role, options, object)
   }

@@ -26,6 +26,8 @@ struct PushIdiom {
       code.instructions[jump].flow.kind == .tail, case .some(.none) = proof.thunks[jump],
       let thunk = code.relocation(in: code.instructions[jump]),
       object.name(of: thunk.relocation.symbol) == "__x86_indirect_thunk",
+      let memory = code.instructions[push].memory, memory.size == 8, !memory.isSegmented,
+      code.relocations(in: code.instructions[push]).count == 1,
       code.block(of: push) == code.block(of: jump)
     else { return nil }
     self.push = push

@@ -114,10 +114,15 @@ struct Rewriter {
     case .fromTableBase: return .largePositionIndependent
     }
     // A branch with the address in its own operand needs no proof about other instructions.
-    if branch.callee.loads != [code.instructions[branch.position].offset], let obstacle = proof.obstacle {
-      return obstacle.code
+    let instruction = code.instructions[branch.position]
+    if let obstacle = proof.obstacle {
+      let ownOperand = branch.callee.loads == [instruction.offset]
+      guard ownOperand, obstacle != .outOfStep, obstacle != .alternatives else { return obstacle.code }
     }
     if branch.callee.isKeyWord, !branches.testedLoads.isDisjoint(with: branch.callee.loads) { return .testedKey }
+    if branch.callee.isStale { return .staleKey }
+    if instruction.hasOperandSizePrefix { return .operandSizePrefix }
+    if code.relocations(in: instruction).count > 1 { return .severalRelocations }
     if let register = branch.register, isChecked(register, before: branch.position, object) { return .checkedTarget }
     return nil
   }
