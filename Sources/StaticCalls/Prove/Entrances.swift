@@ -7,6 +7,8 @@ struct Entrances {
   private var places: [SectionIndex: [Int]] = [:]
   /// Those of them whose address a program can get hold of, so that an indirect jump may lead there.
   private var takenAddresses: [SectionIndex: [Int]] = [:]
+  /// Those of them where control may arrive from any instruction around: what a handler or a patched jump goes on with.
+  private var arrivals: [SectionIndex: [Int]] = [:]
   /// Places that a table of the kernel names as an instruction to be examined or changed.
   private var namedInstructions: [SectionIndex: [Int]] = [:]
   /// Places whose code is replaced at run time.
@@ -56,6 +58,7 @@ struct Entrances {
     }
     collectDistances(starts)
     for section in places.keys { places[section]?.sort() }
+    for section in arrivals.keys { arrivals[section]?.sort() }
     for section in takenAddresses.keys { takenAddresses[section]?.sort() }
     for section in namedInstructions.keys { namedInstructions[section]?.sort() }
     for section in alternatives.keys { alternatives[section]?.sort() }
@@ -67,6 +70,11 @@ struct Entrances {
   /// The entrances in a range of section offsets.
   func entrances(in range: Range<Int>, of section: SectionIndex) -> [Int] {
     Array(places[section]?.elements(in: range) ?? []) + unwinding.landingPads(in: range, of: section)
+  }
+
+  /// The entrances in a range of section offsets that control may take from any instruction of the same function.
+  func arrivals(in range: Range<Int>, of section: SectionIndex) -> Set<Int> {
+    Set(arrivals[section]?.elements(in: range) ?? []).union(unwinding.landingPads(in: range, of: section))
   }
 
   /// Whether an indirect jump may lead into the inside of a range.
@@ -145,10 +153,13 @@ struct Entrances {
           if !isUnderstood { unreadable.insert(section) }
           let isBranch = object.withContents(of: holder.index) { architecture.field(of: relocation, in: $0) != .other }
           if !isBranch { takenAddresses[section, default: []].append(adjusted) }
-        case .description: places[section, default: []].append(plain)
+        case .description:
+          places[section, default: []].append(plain)
+          arrivals[section, default: []].append(plain)
         case .unwinding: break
         case .instructions:
           places[section, default: []].append(plain)
+          arrivals[section, default: []].append(plain)
           namedInstructions[section, default: []].append(plain)
         case .alternatives: alternatives[section, default: []].append(plain)
         case .data where architecture.isDistance(relocation):

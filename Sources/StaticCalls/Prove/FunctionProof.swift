@@ -8,6 +8,8 @@ struct FunctionProof {
   private(set) var evaluator: Evaluator
   /// The branches to thunks, by position: the register that each goes through, or `nil` where the name does not tell.
   let thunks: [Int: Register?]
+  /// The places where control may arrive from anywhere in the function, as section offsets.
+  let arrivals: Set<Int>
   /// The places that jump tables lead to, as section offsets.
   let tableTargets: Set<Int>
   /// Why no proof about several instructions holds in the function; `nil` where proofs hold.
@@ -25,6 +27,7 @@ struct FunctionProof {
     thunks = Self.thunks(in: stretch, relocations, evaluator.architecture, object)
     self.evaluator.thunkCalls = Set(thunks.keys.map { stretch.instructions[$0].offset })
     let (section, range) = (stretch.section, stretch.range)
+    arrivals = entrances.arrivals(in: range, of: section)
     var places = Set(entrances.entrances(in: range, of: section))
     let fixed =
       entrances.obstacle(in: range, of: section)
@@ -60,6 +63,11 @@ struct FunctionProof {
     _ thunks: [Int: Register?], _ object: borrowing ObjectFile
   ) -> Bool {
     let architecture = evaluator.architecture
+    // Another function's address is what a call or a callback needs.
+    func isOtherFunction(_ place: Place) -> Bool {
+      evaluator.functionStarts.contains(place)
+        && !(place.section == stretch.section && stretch.range.contains(place.offset))
+    }
     let formsAddress = object.withContents(of: stretch.section) { code in
       stretch.instructions.contains { instruction in
         if instruction.flow.kind == .call, let target = instruction.flow.directTarget {
@@ -70,7 +78,8 @@ struct FunctionProof {
             && !evaluator.thunkCalls.contains(instruction.offset)
             && !relocations.contains { (instruction.offset..<instruction.end).contains($0.offset) }
         }
-        return architecture.placeFormed(by: instruction, in: code) != nil
+        guard let place = architecture.placeFormed(by: instruction, in: code) else { return false }
+        return !isOtherFunction(Place(section: stretch.section, offset: place))
           && !relocations.contains { (instruction.offset..<instruction.end).contains($0.offset) }
       }
     }
@@ -80,8 +89,13 @@ struct FunctionProof {
         architecture.field(of: relocation.relocation, in: $0) != .other
       }
       let symbol = object.symbol(relocation.relocation.symbol)
-      return !isBranch
-        && object.place(of: symbol, at: relocation.relocation.symbol) == .section(stretch.section)
+      guard !isBranch, object.place(of: symbol, at: relocation.relocation.symbol) == .section(stretch.section) else {
+        return false
+      }
+      let end = relocation.offset + architecture.fieldSize(of: relocation.relocation)
+      let distance = architecture.targetOffset(of: relocation.relocation, instructionEnd: end)
+      let offset = Int(truncatingIfNeeded: Int64(bitPattern: symbol.value) &+ distance)
+      return !isOtherFunction(Place(section: stretch.section, offset: offset))
     }
   }
 

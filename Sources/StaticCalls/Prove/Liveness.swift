@@ -14,7 +14,8 @@ struct Liveness {
   private let hasLandingPads: Bool
   /// What is needed at the start of each block.
   private var starts: [Needs]
-  /// What is needed where control may arrive unseen: it may come from anywhere in the function.
+  /// Where control may arrive from anywhere in the function, and what is needed there.
+  private let arrivals: Set<Int>
   private var unseen = Needs()
 
   /// Instructions that are to be changed, by their positions.
@@ -42,6 +43,7 @@ struct Liveness {
     code = proof.code
     architecture = proof.evaluator.architecture
     thunks = proof.thunks
+    arrivals = proof.arrivals
     self.changes = changes
     self.hasLandingPads = hasLandingPads
     self.countsBranchesOnly = countsBranchesOnly
@@ -63,7 +65,7 @@ struct Liveness {
       guard start != starts[number] else { continue }
       starts[number] = start
       var changed = predecessors[number]
-      if number > 0, code.blocks[number].isEntered {
+      if arrivals.contains(code.instructions[code.blocks[number].range.lowerBound].offset) {
         let before = unseen
         unseen.formUnion(start)
         if unseen != before { changed = Array(code.blocks.indices) }
