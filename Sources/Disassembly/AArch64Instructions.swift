@@ -22,7 +22,8 @@ extension Disassembler {
       offset: offset, length: Int(unsafe record.size),
       flow: flow(of: id, isConditional: arm64.cc != ARM64_CC_INVALID, last),
       operation: operation(of: id), destination: destination(first),
-      destinationSize: 0, source: nil, memory: nil, writesMemory: effects == .unknown || arm64WritesMemory(id, arm64), effects: effects,
+      destinationSize: 0, source: nil, memory: nil, writesMemory: effects == .unknown || arm64WritesMemory(id, arm64),
+      effects: effects,
       hasOperandSizePrefix: false)
   }
 

@@ -32,7 +32,7 @@ extension Disassembler {
       offset: offset, length: length,
       flow: flow, operation: operation(of: id, operand), destination: destination(operand),
       destinationSize: destination(operand) == nil ? 0 : Int(operand?.size ?? 0),
-      source: source(id, x86), memory: memory(x86), 
+      source: source(id, x86), memory: memory(x86),
       writesMemory: effects == .unknown || x86WritesMemory(id, x86), effects: effects,
       hasOperandSizePrefix: hasOperandSizePrefix && flow.isBranch)
   }

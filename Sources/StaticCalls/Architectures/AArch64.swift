@@ -205,8 +205,13 @@ enum AArch64: Architecture {
   static func isComputedReturn(_ block: ArraySlice<Instruction>) -> Bool {
     let link = Register(30)
     guard let last = block.last, last.effects.reads.contains(link) else { return true }
-    let writer = block.dropLast().last { $0.effects.writes.contains(link) && !$0.effects.reads.contains(link) }
-    return writer.map { $0.flow.kind != .call && !$0.isLoad } ?? false
+    for instruction in block.dropLast().reversed() where instruction.effects.writes.contains(link) {
+      if instruction.operation == .move || instruction.flow.kind == .call { return false }
+      // Authentication gives the return address back as it was.
+      let isAuthentication = instruction.operation == .other && instruction.effects.reads == RegisterSet(link)
+      if !isAuthentication { return true }
+    }
+    return false
   }
 
   /// AAPCS64, section 6.1.1: `x19` to `x29`.
@@ -259,8 +264,4 @@ enum AArch64: Architecture {
   static func shapeInData(_ relocation: Relocation) -> Shape { relocation.type == abs64 ? .m11 : .c }
 
   static let thunkShape = Shape.t3
-}
-
-extension Instruction {
-  fileprivate var isLoad: Bool { operation == .move }
 }

@@ -22,6 +22,8 @@ struct Entrances {
   let unwinding: UnwindTable
   /// Whether there are relocations that cannot be read.
   private var isIncomplete = false
+  /// Objects in data, as symbols give them.
+  private var dataObjects: [SectionIndex: [Range<Int>]] = [:]
   /// Fields of data that hold a distance to code, by the section that holds them, in ascending order.
   fileprivate var distances: [SectionIndex: [Distance]] = [:]
   private let architecture: any Architecture.Type
@@ -94,8 +96,10 @@ struct Entrances {
     return alternatives[section]?.elements(in: range).isEmpty == false ? .alternatives : nil
   }
 
-  /// The first place behind `offset` of a section that code refers to, or that a symbol names.
-  func nextLabel(behind offset: Int, in section: SectionIndex) -> Int? {
+  /// Where an array ends that begins at or reaches `offset` of a section: with the object that a symbol names there, or else in
+  /// front of the next place that code refers to or that a symbol names.
+  func end(ofArrayAt offset: Int, in section: SectionIndex) -> Int? {
+    if let object = dataObjects[section]?.first(where: { $0.contains(offset) }) { return object.upperBound }
     guard let labels = dataLabels[section] else { return nil }
     let next = labels.partitionPoint { $0 > offset }
     return next < labels.count ? labels[next] : nil
@@ -117,6 +121,10 @@ struct Entrances {
           places[section, default: []].append(offset)
         } else {
           dataLabels[section, default: []].append(offset)
+          let size = Int(clamping: symbol.size)
+          if symbol.type == .object, size > 0, offset >= 0, offset <= Int(Int32.max), size <= Int(Int32.max) {
+            dataObjects[section, default: []].append(offset..<(offset + size))
+          }
         }
       }
     }

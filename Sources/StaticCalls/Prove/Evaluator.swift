@@ -37,7 +37,9 @@ struct Evaluator {
     case .call(.memory), .jump(.memory), .conditionalJump(.memory):
       let relocations = code.relocations(in: branch)
       let relocation = relocations.first
-      guard relocations.count <= 1, let made = architecture.target(of: branch, relocation?.relocation) else { return .unknown }
+      guard relocations.count <= 1, let made = architecture.target(of: branch, relocation?.relocation) else {
+        return .unknown
+      }
       return try value(of: made.source, made.shape, branch, relocation, code.section, registers, object)
     default: return .unknown
     }

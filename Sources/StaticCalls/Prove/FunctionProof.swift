@@ -205,7 +205,8 @@ private struct IndirectJumps {
 
   /// Where an instruction jumps to, if that is not in the instruction itself; `nil` for all others.
   private static func target(
-    at position: Int, _ thunk: Register??, _ registers: [Value], _ code: FunctionCode, _ evaluator: Evaluator, _ object: borrowing ObjectFile
+    at position: Int, _ thunk: Register??, _ registers: [Value], _ code: FunctionCode, _ evaluator: Evaluator,
+    _ object: borrowing ObjectFile
   ) throws(ObjectFileError) -> Value? {
     let instruction = code.instructions[position]
     switch instruction.flow {
@@ -233,7 +234,7 @@ extension JumpTable {
   ) throws(ObjectFileError) -> [Int]? {
     let section = object[table.section]
     guard table.offset >= 0, table.offset < section.contentSize else { return nil }
-    let label = entrances.nextLabel(behind: table.offset, in: table.section) ?? .max
+    let label = entrances.end(ofArrayAt: table.offset, in: table.section) ?? .max
     let end = min(section.contentSize, label)
     let fields = try relocatedFields(of: table.section, from: table.offset, to: section.contentSize, object)
     guard let base else {
@@ -245,7 +246,8 @@ extension JumpTable {
         ? [] : nil
     }
     if base == table, shift == 0 { return distances(fields, label, code) }
-    guard base.section == code.section, !fields.keys.contains(where: { $0 < end }), !section.flags.contains(.write) else { return nil }
+    guard base.section == code.section, !fields.keys.contains(where: { $0 < end }), !section.flags.contains(.write)
+    else { return nil }
     return object.withContents(of: table.section) { bytes in
       stride(from: table.offset, to: end - element.size + 1, by: element.size).compactMap { field in
         guard let value = self.value(at: field, in: bytes) else { return nil }

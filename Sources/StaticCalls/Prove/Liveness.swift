@@ -127,7 +127,9 @@ struct Liveness {
       } else if code.target(of: instruction) == nil {
         needs.called = .all
       }
-    case .stop: needs = Needs(named: [], called: architecture.arguments.union(architecture.results).union(architecture.calleeSaved))
+    case .stop:
+      needs = Needs(
+        named: [], called: architecture.arguments.union(architecture.results).union(architecture.calleeSaved))
     }
     guard !isDirected, !countsBranchesOnly || instruction.flow.kind != nil else { return }
     needs.named.formUnion(instruction.effects.reads)

@@ -35,7 +35,7 @@ struct Locations {
       let isTable = object.withSymbols { _, names in
         names.hasBytes(Self.tableName + [0], at: Int(symbol.nameOffset))
       }
-      return isTable ? .globalOffsetTable : distance == 0 ? .external(index) : nil
+      return distance != 0 ? nil : isTable ? .globalOffsetTable : .external(index)
     case .reserved: return nil
     }
   }

@@ -51,7 +51,9 @@ struct GapClosing {
     if !isUnused(register, load) { return .failure(Reason(.registerInUse)) }
     if entrances.namesInstruction(in: range, of: code.section) { return .failure(Reason(.namedInstruction)) }
     guard entrances.entrances(in: inside, of: code.section).isEmpty else { return .failure(Reason(.entered)) }
-    if entrances.unwinding.changesInside(range, of: code.section, butAt: call.offset) { return .failure(Reason(.unwindInfo)) }
+    if entrances.unwinding.changesInside(range, of: code.section, butAt: call.offset) {
+      return .failure(Reason(.unwindInfo))
+    }
     return object.withContents(of: code.section) { contents in
       guard let middle = movedMiddle(load, contents),
         let direct = architecture.directForm(of: call, in: contents, room: range.count - middle.count)
