@@ -58,6 +58,7 @@ parity: deps release
 bench: deps release
 	@modules=$$(Scripts/kernel-modules $(KERNEL)) && \
 	  /usr/bin/python3 Scripts/bench.py --staticcall $(STATICCALL_RELEASE) "$$modules"
+	@/usr/bin/python3 Scripts/call-cost.py --staticcall $(STATICCALL_RELEASE)
 
 clean:
 	rm -rf .build
