@@ -190,7 +190,7 @@ import Testing
     (Sample("add x0, x0, #0", word: 0x9100_0000), .add, Register(0)),
     (Sample("ldr x1, [x0]", word: 0xf940_0001), .move, Register(1)),
     (Sample("ldr x2, .+8", word: 0x5800_0042), .move, Register(2)),
-    (Sample("movz x3, #1", word: 0xd280_0023), .move, Register(3)),
+    (Sample("movz x3, #1", word: 0xd280_0023), .other, Register(3)),
     (Sample("movk x3, #2, lsl #16", word: 0xf2a0_0043), .add, Register(3)),
     (Sample("ldr x30, [sp]", word: 0xf940_03fe), .move, Register(30)),
   ])

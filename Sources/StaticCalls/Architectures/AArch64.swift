@@ -96,10 +96,12 @@ enum AArch64: Architecture {
       default: return nil
       }
     }
+    if word & 0xff80_03e0 == 0x9100_03e0 { return type == nil ? (.stackPointer, .c) : nil }  // add Xd, sp, #imm
     if let base = register(word, at: 5) {
       if word & 0xffc0_0000 == 0x9100_0000 {  // add Xd, Xn, #imm
         if type == addAbsLo12NC { return (.addressOnPage(base), .m8) }
-        return type == nil && word & 0x3f_fc00 == 0 ? (.register(base), .c) : nil
+        guard type == nil else { return nil }
+        return (word & 0x3f_fc00 == 0 ? .register(base) : .registerPlusConstant(base), .c)
       }
       if word & 0xffc0_0000 == 0xf940_0000 {  // ldr Xt, [Xn, #imm]
         switch type {
@@ -156,6 +158,14 @@ enum AArch64: Architecture {
       case .place(let offset)? = source(word, nil, at: instruction.offset)?.source
     else { return nil }
     return offset
+  }
+
+  /// Loads and stores have their base in one place (Arm ARM C4.1.66).
+  static func baseOfStore(_ instruction: Instruction, in code: Span<UInt8>) -> Register? {
+    guard let word = code.littleEndian(UInt32.self, at: instruction.offset), word & 0x0a00_0000 == 0x0800_0000 else {
+      return nil
+    }
+    return register(word, at: 5)
   }
 
   /// Every word that is a branch decodes as one.

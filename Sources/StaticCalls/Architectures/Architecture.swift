@@ -37,6 +37,9 @@ protocol Architecture {
   /// The offset in its own section that an instruction without relocation makes the address of.
   static func placeFormed(by instruction: Instruction, in code: Span<UInt8>) -> Int?
 
+  /// The register that a store takes its address from, alone or together with what its relocation names.
+  static func baseOfStore(_ instruction: Instruction, in code: Span<UInt8>) -> Register?
+
   /// Where a branch could lead that begins at an offset, whatever the bytes there are meant to be.
   static func possibleBranchTargets(at offset: Int, in code: Span<UInt8>) -> [Int]
 

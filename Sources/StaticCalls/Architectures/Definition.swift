@@ -31,6 +31,9 @@ enum Source: Equatable {
   /// Eight bytes from memory at an offset in the section that the instruction is in.
   case memoryAtPlace(Int)
   case register(Register)
+  /// The stack pointer, or a register, plus a constant.
+  case stackPointer
+  case registerPlusConstant(Register)
   /// Eight bytes from memory at a register plus a displacement in bytes.
   case memory(base: Register, displacement: Int)
   /// x86-64: the symbol's address, or that of its entry in the global offset table, as a distance from the table's start.

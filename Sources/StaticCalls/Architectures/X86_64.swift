@@ -208,6 +208,11 @@ enum X86_64: Architecture {
     return instruction.end + memory.displacement
   }
 
+  static func baseOfStore(_ instruction: Instruction, in code: Span<UInt8>) -> Register? {
+    guard let memory = instruction.memory, memory.index == nil, !memory.isSegmented else { return nil }
+    return memory.base
+  }
+
   static func possibleBranchTargets(at offset: Int, in code: Span<UInt8>) -> [Int] {
     switch code[offset] {
     case 0xe8, 0xe9: code.littleEndian(Int32.self, at: offset + 1).map { [offset + 5 + Int($0)] } ?? []

@@ -31,6 +31,8 @@ struct TrampolineIndex {
   private(set) var keys: [[UInt8]: [KeySymbol]] = [:]
   /// Trampolines by section and offset: gas and clang refer to a local one by its section.
   private var positions: [SectionIndex: [UInt64: Int]] = [:]
+  /// The sections that keys are defined in, where calls through keys are followed.
+  private(set) var keySections: Set<SectionIndex> = []
   /// Trampolines of different names at one address.
   private(set) var rivals: [(first: Int, second: Int)] = []
   /// For each symbol what it is for a relocation that names it.
@@ -143,7 +145,10 @@ struct TrampolineIndex {
     for (ordinal, trampoline) in trampolines.enumerated() {
       if let symbol = trampoline.symbol { roles[symbol.rawValue] = .trampoline(Int32(ordinal)) }
     }
-    for (key, trampoline) in followed { roles[key.rawValue] = .key(Int32(trampoline)) }
+    for (key, trampoline) in followed {
+      roles[key.rawValue] = .key(Int32(trampoline))
+      if case .section(let section) = object.place(of: symbols[key.rawValue], at: key) { keySections.insert(section) }
+    }
     for index in 0..<(object.symbolTable?.firstGlobal ?? 0) where symbols[index].type == .section {
       if case .section(let section) = object.place(of: symbols[index], at: SymbolIndex(index)),
         positions[section] != nil

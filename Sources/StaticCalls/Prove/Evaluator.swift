@@ -45,6 +45,23 @@ struct Evaluator {
     }
   }
 
+  /// Whether an instruction may change what a key holds: it writes to memory, and that is not certainly elsewhere.
+  func mayWriteKey(
+    _ instruction: Instruction, _ code: FunctionCode, _ registers: [Value], _ object: borrowing ObjectFile
+  ) -> Bool {
+    guard instruction.writesMemory else { return false }
+    guard instruction.effects != .unknown else { return true }
+    let base = object.withContents(of: code.section) { architecture.baseOfStore(instruction, in: $0) }
+    let held = base.map { registers[$0.number] }
+    if held == .stack { return false }
+    let relocations = code.relocations(in: instruction)
+    guard relocations.count == 1, let relocation = relocations.first?.relocation,
+      case .place(let place)? = locations.location(of: relocation, instructionEnd: instruction.end, object),
+      base == nil ? instruction.memory?.isProgramCounterRelative == true : held == .page(.place(place))
+    else { return true }
+    return locations.index.keySections.contains(place.section)
+  }
+
   /// What an instruction pushes, where that is a symbol's address from the global offset table.
   func pushed(by instruction: Instruction, _ code: FunctionCode, _ object: borrowing ObjectFile) -> Value {
     guard instruction.operation == .push, let relocation = code.relocation(in: instruction)?.relocation,
@@ -111,6 +128,8 @@ struct Evaluator {
     case .memoryAtPlace(let offset):
       return try contents(of: .place(Place(section: section, offset: offset)), shape, [load], object)
     case .register(let other): return held(other)
+    case .stackPointer: return .stack
+    case .registerPlusConstant(let other): return held(other) == .stack ? .stack : .unknown
     case .memory(let base, 0) where held(base).array != nil:
       guard let array = held(base).array else { return .unknown }
       return .jumpTarget(JumpTable(table: array, element: Element(size: 8, isSigned: false)))

@@ -66,12 +66,13 @@ struct Propagation {
     _ code: FunctionCode, _ position: Int, _ registers: inout Registers, _ object: borrowing ObjectFile
   ) throws(ObjectFileError) {
     let instruction = code.instructions[position]
+    let before = registers
     let made = try evaluator.value(madeBy: instruction, code, registers, object)
     if instruction.flow.kind == .call {
       let kept = evaluator.isOwnSubroutine(instruction, code, object) ? [] : evaluator.architecture.calleeSaved
       for number in registers.indices where !kept.contains(Register(number)) { registers[number] = .unknown }
     }
-    if instruction.flow.kind == .call || instruction.writesMemory {
+    if instruction.flow.kind == .call || evaluator.mayWriteKey(instruction, code, before, object) {
       for number in registers.indices { registers[number] = registers[number].afterWrite }
     }
     for number in registers.indices where instruction.effects.writes.contains(Register(number)) {

@@ -9,6 +9,8 @@ enum Value: Equatable {
   case maybe(Callee)
   /// The address of something else that matters, and the instructions that completed it.
   case location(Location, loads: [Int])
+  /// An address on the stack.
+  case stack
   /// AArch64: the page of a location, or of its entry in the global offset table.
   case page(Location)
   case pageOfTableEntry(Location)
