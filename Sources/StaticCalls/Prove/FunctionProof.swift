@@ -46,56 +46,13 @@ struct FunctionProof {
         return
       }
       (self.code, self.propagation, tableTargets) = (code, propagation, jumps.targets)
+      let own = OwnAddresses(stretch, relocations, self.evaluator, thunks, object)
       let isBounded =
-        !jumps.areUnknown
-        || !entrances.isTaken(inside: range, of: section)
-          && !Self.formsOwnAddress(stretch, relocations, self.evaluator, thunks, object)
+        !own.leadInside(range, butTo: jumps.bases)
+        && (!jumps.areUnknown || own.isEmpty && !entrances.isTaken(inside: range, of: section))
       let isWhole = isBounded && !propagation.missesCode(of: code)
       obstacle = code.obstacle ?? (isWhole ? nil : .unboundedJump)
       return
-    }
-  }
-
-  /// Whether code makes the address of something in its own section by an instruction, or by a call into itself: it might jump
-  /// to anywhere near it.
-  private static func formsOwnAddress(
-    _ stretch: DecodedStretch, _ relocations: ArraySlice<CodeRelocation>, _ evaluator: Evaluator,
-    _ thunks: [Int: Register?], _ object: borrowing ObjectFile
-  ) -> Bool {
-    let architecture = evaluator.architecture
-    // Another function's address is what a call or a callback needs.
-    func isOtherFunction(_ place: Place) -> Bool {
-      evaluator.functionStarts.contains(place)
-        && !(place.section == stretch.section && stretch.range.contains(place.offset))
-    }
-    let formsAddress = object.withContents(of: stretch.section) { code in
-      stretch.instructions.contains { instruction in
-        if instruction.flow.kind == .call, let target = instruction.flow.directTarget {
-          // A call of a push in front of a thunk is how gcc calls what it pushes: its return address stays one.
-          let start = stretch.position(of: target) ?? 0
-          if stretch.instructions[start].operation == .push, thunks[start + 1] != nil { return false }
-          return stretch.range.contains(target) && target != stretch.range.lowerBound
-            && !evaluator.thunkCalls.contains(instruction.offset)
-            && !relocations.contains { (instruction.offset..<instruction.end).contains($0.offset) }
-        }
-        guard let place = architecture.placeFormed(by: instruction, in: code) else { return false }
-        return !isOtherFunction(Place(section: stretch.section, offset: place))
-          && !relocations.contains { (instruction.offset..<instruction.end).contains($0.offset) }
-      }
-    }
-    if formsAddress { return true }
-    return relocations.contains { relocation in
-      let isBranch = object.withContents(of: stretch.section) {
-        architecture.field(of: relocation.relocation, in: $0) != .other
-      }
-      let symbol = object.symbol(relocation.relocation.symbol)
-      guard !isBranch, object.place(of: symbol, at: relocation.relocation.symbol) == .section(stretch.section) else {
-        return false
-      }
-      let end = relocation.offset + architecture.fieldSize(of: relocation.relocation)
-      let distance = architecture.targetOffset(of: relocation.relocation, instructionEnd: end)
-      let offset = Int(truncatingIfNeeded: Int64(bitPattern: symbol.value) &+ distance)
-      return !isOtherFunction(Place(section: stretch.section, offset: offset))
     }
   }
 
@@ -157,6 +114,8 @@ struct FunctionProof {
 private struct IndirectJumps {
   /// Section offsets that jump tables lead to.
   var targets: Set<Int> = []
+  /// The places that the elements of jump tables are added to, as section offsets.
+  var bases: Set<Int> = []
   /// Whether there is a jump of which it is not known where it leads.
   var areUnknown = false
 
@@ -165,6 +124,7 @@ private struct IndirectJumps {
     _ entrances: Entrances, _ object: borrowing ObjectFile
   ) throws(ObjectFileError) {
     var targets: Set<Int> = []
+    var bases: Set<Int> = []
     var areUnknown = false
     try propagation.forEach(code, object) { position, registers throws(ObjectFileError) in
       if Self.endsThunk(position, code, thunks) { return }
@@ -185,10 +145,12 @@ private struct IndirectJumps {
           return
         }
         targets.formUnion(found)
+        if let base = table.base, base.section == code.section { bases.insert(base.offset) }
       default: areUnknown = true
       }
     }
     self.targets = targets
+    self.bases = bases
     self.areUnknown = areUnknown
   }
 

@@ -44,16 +44,21 @@ struct Locations {
   func trampoline(inConstantAt place: Place, _ object: borrowing ObjectFile) throws(ObjectFileError) -> Int? {
     let flags = object[place.section].flags
     guard flags.contains(.alloc), !flags.contains(.write) else { return nil }
-    var found: [Int] = []
+    var found: [Int?] = []
     for table in object.relocationSections(of: place.section) {
       try object.withRelocations(in: table) { relocations in
         for position in relocations.indices {
           let relocation = relocations[position]
-          guard relocation.offset.rawValue == place.offset, relocation.type != .none else { continue }
-          guard relocation.type == architecture.addressRelocation,
-            case .trampoline(let number) = location(of: relocation, instructionEnd: place.offset, object)
-          else { return }
-          found.append(number)
+          // Whatever overlaps the eight bytes has a say in them.
+          guard (relocation.offset.rawValue &- place.offset).magnitude < 8, relocation.type != .none else { continue }
+          let location = location(of: relocation, instructionEnd: place.offset, object)
+          if case .trampoline(let number)? = location, relocation.type == architecture.addressRelocation,
+            relocation.offset.rawValue == place.offset
+          {
+            found.append(number)
+          } else {
+            found.append(nil)
+          }
         }
       }
     }

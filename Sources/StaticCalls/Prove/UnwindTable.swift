@@ -7,6 +7,8 @@ import ObjectFile
 struct UnwindTable {
   /// Section offsets where a new row of the unwind table begins, in ascending order.
   private var rows: [SectionIndex: [Int]] = [:]
+  /// Section offsets where the code of a landing pad begins or ends, in ascending order.
+  private var borders: [SectionIndex: [Int]] = [:]
   /// Section offsets where control goes on after an exception, in ascending order.
   private var landingPads: [SectionIndex: [Int]] = [:]
   /// The starts of functions with landing pads, wherever these are, in ascending order.
@@ -34,6 +36,7 @@ struct UnwindTable {
       for frame in frames { try add(frame, of: sections, &areaFields, object) }
     }
     for section in rows.keys { rows[section]?.sort() }
+    for section in borders.keys { borders[section]?.sort() }
     for section in landingPads.keys { landingPads[section]?.sort() }
     for section in catching.keys { catching[section]?.sort() }
   }
@@ -67,18 +70,20 @@ struct UnwindTable {
     }
     if !found.pads.isEmpty { catching[section, default: []].append(frame.start.offset) }
     landingPads[found.section, default: []] += found.pads
-    rows[section, default: []] += found.borders.map { frame.start.offset + $0 }
+    borders[section, default: []] += found.borders.map { frame.start.offset + $0 }
   }
 
   func isUnreadable(for section: SectionIndex) -> Bool { isUnreadable || unreadable.contains(section) }
 
-  /// Whether the rules for unwinding, or the handlers of exceptions, change strictly inside a range of section offsets, but for
-  /// one place.
+  /// Whether the rules for unwinding, or the handlers of exceptions, change strictly inside a range of section offsets. That the
+  /// handlers change at `call` does no harm to what stands before it.
   func changesInside(_ range: Range<Int>, of section: SectionIndex, butAt call: Int) -> Bool {
-    guard let rows = rows[section] else { return false }
-    let first = rows.partitionPoint { $0 > range.lowerBound }
-    let end = rows.partitionPoint { $0 >= range.upperBound }
-    return rows[first..<max(first, end)].contains { $0 != call }
+    func inside(_ offsets: [Int]?) -> ArraySlice<Int> {
+      guard let offsets else { return [] }
+      let first = offsets.partitionPoint { $0 > range.lowerBound }
+      return offsets[first..<max(first, offsets.partitionPoint { $0 >= range.upperBound })]
+    }
+    return !inside(rows[section]).isEmpty || inside(borders[section]).contains { $0 != call }
   }
 
   /// The places in a range of section offsets where exceptions land.
