@@ -238,7 +238,9 @@ struct CallSiteResolver: ~Copyable {
           continue
         }
         let isStored = instruction.operation == .store || rewriter.storedLoads.contains(instruction.offset)
-        addUse(use, instruction, isStored ? .storedAddress : .addressTaken, object)
+        // Where the code behind it is not known, nobody can say that the address is not called.
+        let reason = rewriter.isUndecoded ? Code.undecodedFunction : isStored ? .storedAddress : .addressTaken
+        addUse(use, instruction, reason, object)
       }
     }
   }

@@ -37,6 +37,9 @@ struct Rewriter {
     removeDeadLoads(branches.addressLoads, object)
   }
 
+  /// Whether a part of the function cannot be decoded.
+  var isUndecoded: Bool { proof.obstacle == .undecoded }
+
   private var section: SectionIndex { code.section }
 
   private mutating func decide(_ branches: IndirectBranches, _ object: borrowing ObjectFile) {
