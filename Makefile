@@ -6,7 +6,7 @@ STATICCALL_DEBUG = .build/debug/staticcall
 STATICCALL_RELEASE = .build/static/release/staticcall
 KERNEL = .build/kernel
 
-.PHONY: help deps build demo test lint format parity bench release install clean
+.PHONY: help deps build demo test lint format parity coverage equivalence random bench release install clean
 
 help:
 	@echo 'make demo      install what is missing, build, and show staticcall at work on a small program'
@@ -17,7 +17,10 @@ help:
 	@echo 'make release   a static executable: $(STATICCALL_RELEASE)'
 	@echo 'make install   install that executable (PREFIX=$(PREFIX), DESTDIR=$(DESTDIR))'
 	@echo 'make parity    compare the tables with those of every module of the Debian kernel'
-	@echo 'make bench     time against cp and objtool'
+	@echo 'make coverage  what becomes of calls under some 280 sets of flags, against the recorded table'
+	@echo 'make equivalence  the same, and run each program before and after'
+	@echo 'make random    random programs, run before and after'
+	@echo 'make bench     time against cp and objtool, and measure what a call costs'
 	@echo 'make deps      install the Debian packages that are missing'
 	@echo 'make clean     remove everything that was built'
 
@@ -35,6 +38,9 @@ test: deps
 	swift build --build-tests
 	swift test --skip-build --disable-xctest
 	@Scripts/kernel-parity $(STATICCALL_DEBUG) $(KERNEL) --sample 40
+	/usr/bin/python3 Scripts/coverage.py --staticcall $(STATICCALL_DEBUG) --sample 10 --levels=-O0,-O2,-Os --run
+	/usr/bin/python3 Scripts/random-programs.py --staticcall $(STATICCALL_DEBUG) --first-seed 1 --count 24
+	/usr/bin/python3 Scripts/random-programs.py --staticcall $(STATICCALL_DEBUG) --first-seed 1 --count 12 --target aarch64
 
 lint:
 	@Scripts/deps build
@@ -54,6 +60,18 @@ install: release
 
 parity: deps release
 	@Scripts/kernel-parity $(STATICCALL_RELEASE) $(KERNEL)
+
+coverage: deps release
+	/usr/bin/python3 Scripts/coverage.py --staticcall $(STATICCALL_RELEASE)
+
+equivalence: deps release
+	/usr/bin/python3 Scripts/coverage.py --staticcall $(STATICCALL_RELEASE) --run
+
+random: deps release
+	/usr/bin/python3 Scripts/random-programs.py --staticcall $(STATICCALL_RELEASE) --count 2000
+	/usr/bin/python3 Scripts/random-programs.py --staticcall $(STATICCALL_RELEASE) --count 500 --target aarch64
+	/usr/bin/python3 Scripts/random-programs.py --staticcall $(STATICCALL_RELEASE) --count 200 --through-keys
+	/usr/bin/python3 Scripts/random-programs.py --staticcall $(STATICCALL_RELEASE) --count 100 --through-keys --target aarch64
 
 bench: deps release
 	@modules=$$(Scripts/kernel-modules $(KERNEL)) && \
