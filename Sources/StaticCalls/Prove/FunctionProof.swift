@@ -25,7 +25,7 @@ struct FunctionProof {
   ) throws(ObjectFileError) {
     self.evaluator = evaluator
     thunks = Self.thunks(in: stretch, relocations, evaluator.architecture, object)
-    self.evaluator.thunkCalls = Set(thunks.keys.map { stretch.instructions[$0].offset })
+    self.evaluator.thunkCalls = Self.thunkCalls(in: stretch, thunks)
     let (section, range) = (stretch.section, stretch.range)
     arrivals = entrances.arrivals(in: range, of: section)
     var places = Set(entrances.entrances(in: range, of: section))
@@ -46,7 +46,7 @@ struct FunctionProof {
         return
       }
       (self.code, self.propagation, tableTargets) = (code, propagation, jumps.targets)
-      let own = OwnAddresses(stretch, relocations, self.evaluator, thunks, object)
+      let own = OwnAddresses(stretch, relocations, self.evaluator, object)
       let isBounded =
         !own.leadInside(range, butTo: jumps.bases)
         && (!jumps.areUnknown || own.isEmpty && !entrances.isTaken(inside: range, of: section))
@@ -54,6 +54,19 @@ struct FunctionProof {
       obstacle = code.obstacle ?? (isWhole ? nil : .unboundedJump)
       return
     }
+  }
+
+  /// The offsets of branches to thunks, and of gcc's calls of a push in front of one: what they call behaves as any function.
+  private static func thunkCalls(in stretch: DecodedStretch, _ thunks: [Int: Register?]) -> Set<Int> {
+    var calls = Set(thunks.keys.map { stretch.instructions[$0].offset })
+    for instruction in stretch.instructions where instruction.flow.kind == .call {
+      guard let target = instruction.flow.directTarget, stretch.range.contains(target),
+        let push = stretch.position(of: target), stretch.instructions[push].offset == target,
+        stretch.instructions[push].operation == .push, thunks[push + 1] != nil
+      else { continue }
+      calls.insert(instruction.offset)
+    }
+    return calls
   }
 
   private static func thunks(

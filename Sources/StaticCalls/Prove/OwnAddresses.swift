@@ -11,7 +11,7 @@ struct OwnAddresses {
 
   init(
     _ stretch: DecodedStretch, _ relocations: ArraySlice<CodeRelocation>, _ evaluator: Evaluator,
-    _ thunks: [Int: Register?], _ object: borrowing ObjectFile
+    _ object: borrowing ObjectFile
   ) {
     let (section, range, architecture) = (stretch.section, stretch.range, evaluator.architecture)
     var places: Set<Int> = []
@@ -39,11 +39,9 @@ struct OwnAddresses {
     }
     callsInside = stretch.instructions.contains { instruction in
       guard instruction.flow.kind == .call, let target = instruction.flow.directTarget, range.contains(target),
-        target != range.lowerBound, !evaluator.thunkCalls.contains(instruction.offset), !isRelocated(instruction),
-        let start = stretch.position(of: target)
+        target != range.lowerBound, !evaluator.thunkCalls.contains(instruction.offset)
       else { return false }
-      // A call of a push in front of a thunk is how gcc calls what it pushes: its return address stays one.
-      return stretch.instructions[start].operation != .push || thunks[start + 1] == nil
+      return !isRelocated(instruction)
     }
   }
 
