@@ -25,6 +25,7 @@ import pathlib
 import random
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -271,12 +272,15 @@ def choose_flags(compiler, target, is_pie, choices):
 
 def run(command, what, expected=(0,)):
     """The output of a command that must exit as expected; what it is good for, for the message."""
-    try:
-        result = subprocess.run(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=SECONDS_PER_COMMAND
-        )
-    except subprocess.TimeoutExpired:
-        raise Different(f"{what}: no end after {SECONDS_PER_COMMAND} s: {shlex.join(command)}") from None
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, start_new_session=True, **pipes) as process:
+        try:
+            output, errors = process.communicate(timeout=SECONDS_PER_COMMAND)
+        except subprocess.TimeoutExpired:
+            # A compiler's driver has children, which would keep the pipes open.
+            os.killpg(process.pid, signal.SIGKILL)
+            raise Different(f"{what}: no end after {SECONDS_PER_COMMAND} s: {shlex.join(command)}") from None
+    result = subprocess.CompletedProcess(command, process.returncode, output, errors)
     if result.returncode not in expected:
         text = (result.stderr + result.stdout).decode(errors="replace").strip()
         raise Different(f"{what}: exit code {result.returncode}\n{text[:2000]}")

@@ -108,6 +108,25 @@ import Testing
     })
   func theArmThunkIsThatOfTheRegister(_ rewrite: RewriteCase) async throws { try await rewrite.check() }
 
+  /// gcc keeps thunks behind a function (`-mharden-sls=blr`). Once the calls are direct, none of them is a call that is left.
+  @Test(
+    arguments: [
+      ("behind a return", .direct, "LOAD\nbl 2f\nret\n2: mov x16, x9\nbr x16"),
+      (
+        "behind a call that does not return", .direct,
+        "cbz x2, 1f\nLOAD\nbl 2f\nret\n1: bl gone\n2: mov x16, x9\nbr x16"
+      ),
+      (
+        "the same, and the register is known there", .direct,
+        "adrp x19, :got:__SCT__a\nldr x19, [x19, :got_lo12:__SCT__a]\ncbz x2, 1f\nbl 2f\nret\n1: bl gone\n2: mov x16, x19\nbr x16"
+      ),
+      (
+        "a tail call behind such a call", .direct,
+        "adrp x19, :got:__SCT__a\nldr x19, [x19, :got_lo12:__SCT__a]\ncbz x2, 2f\nbl gone\n2: mov x16, x19\nbr x16"
+      ),
+    ].map { (name: String, verdict: Verdict, body: String) in RewriteCase(name, .aarch64, verdict, body) })
+  func aThunkInsideTheFunctionIsNoCall(_ rewrite: RewriteCase) async throws { try await rewrite.check() }
+
   @Test(
     arguments: [
       ("tail call", .direct, "push __SCT__a@GOTPCREL(%rip)\njmp __x86_indirect_thunk"),

@@ -53,6 +53,31 @@ import Testing
     """
   }
 
+  // MARK: Callees
+
+  /// A called function keeps the preserved registers; a piece of its caller that LLVM outlined need not.
+  @Test(
+    arguments: [
+      ("a function", "piece", "", .direct),
+      ("a function of another section", "piece", "  .section .text.far, \"ax\"", .direct),
+      ("an outlined piece", "OUTLINED_FUNCTION_0", "", .unknown),
+      ("a later round's", "OUTLINED_FUNCTION_1_12", "", .unknown),
+      ("one in another section", "OUTLINED_FUNCTION_3", "  .section .text.far, \"ax\"", .unknown),
+      ("a global one", "OUTLINED_FUNCTION_2", "  .weak OUTLINED_FUNCTION_2", .unknown),
+    ].flatMap { (name: String, callee: String, placed: String, verdict: Verdict) in
+      [
+        RewriteCase(
+          name, .x86_64, verdict,
+          "  mov __SCT__a@GOTPCREL(%rip), %rbx\n  call \(callee)\n  jmp __x86_indirect_thunk_rbx",
+          and: "\(placed)\n  .type \(callee), %function\n\(callee): mov %rax, %rbx\n  ret"),
+        RewriteCase(
+          name, .aarch64, verdict,
+          "  adrp x19, :got:__SCT__a\n  ldr x19, [x19, :got_lo12:__SCT__a]\n  bl \(callee)\n  br x19",
+          and: "\(placed)\n  .type \(callee), %function\n\(callee): mov x19, x0\n  ret"),
+      ]
+    })
+  func onlyFunctionsKeepThePreservedRegisters(_ rewrite: RewriteCase) async throws { try await rewrite.check() }
+
   // MARK: AArch64
 
   private static let armChanges = [

@@ -15,7 +15,7 @@ struct Entrances {
   private var alternatives: [SectionIndex: [Int]] = [:]
   /// Places in data that code refers to: where tables may begin.
   private var dataLabels: [SectionIndex: [Int]] = [:]
-  /// Where functions begin, in whatever section.
+  /// Where functions begin, in whatever section; pieces that a compiler outlined are not among them.
   private(set) var functionStarts: Set<Place> = []
   /// Sections whose code something refers to in a way that is not understood.
   private var unreadable: Set<SectionIndex> = []
@@ -116,7 +116,9 @@ struct Entrances {
           case .section(let section) = object.place(of: symbol, at: SymbolIndex(index))
         else { continue }
         let offset = Int(truncatingIfNeeded: symbol.value)
-        if symbol.type == .function { functionStarts.insert(Place(section: section, offset: offset)) }
+        if symbol.type == .function, !symbol.isOutlined(names) {
+          functionStarts.insert(Place(section: section, offset: offset))
+        }
         if sections.contains(section) {
           places[section, default: []].append(offset)
         } else {

@@ -79,6 +79,7 @@ struct Evaluator {
     }
     // A symbol that other objects can see, or define, stands for a function.
     let symbol = object.symbol(relocation.symbol)
+    if object.withSymbols({ _, names in symbol.isOutlined(names) }) { return true }
     guard symbol.binding == .local, case .section(let section) = object.place(of: symbol, at: relocation.symbol) else {
       return false
     }
@@ -192,6 +193,16 @@ struct Evaluator {
     }
   }
 }
+
+extension Symbol {
+  /// Whether the symbol stands for instructions that LLVM's machine outliner took out of several functions. They work on their
+  /// caller's registers, the preserved ones too.
+  func isOutlined(_ names: Span<UInt8>) -> Bool {
+    type == .function && names.hasBytes(outlinedPrefix, at: Int(nameOffset))
+  }
+}
+
+private let outlinedPrefix = Array("OUTLINED_FUNCTION_".utf8)
 
 extension Value {
   fileprivate var array: Place? {

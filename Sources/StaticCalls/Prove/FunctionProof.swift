@@ -56,6 +56,20 @@ struct FunctionProof {
     }
   }
 
+  /// Whether a jump is that of a thunk behind a call at the function's end, to which nothing else leads but calls. The call in front
+  /// does not return, or the thunk would return to itself; and once the others are direct nobody gets there.
+  func endsUnusedThunk(_ position: Int, _ object: borrowing ObjectFile) -> Bool {
+    guard position > 1, case .jump(.register) = code.instructions[position].flow,
+      code.instructions[position - 2].flow.kind == .call
+    else { return false }
+    let start = code.instructions[position - 1].offset
+    let isThunk = object.withContents(of: code.section) {
+      evaluator.architecture.thunkRegister(at: start, in: $0) != nil
+    }
+    return isThunk && !tableTargets.contains(start)
+      && !code.instructions.contains { $0.flow.kind != .call && code.target(of: $0) == start }
+  }
+
   /// The offsets of branches to thunks, and of gcc's calls of a push in front of one: what they call behaves as any function.
   private static func thunkCalls(in stretch: DecodedStretch, _ thunks: [Int: Register?]) -> Set<Int> {
     var calls = Set(thunks.keys.map { stretch.instructions[$0].offset })
@@ -89,7 +103,8 @@ struct FunctionProof {
       if case .some(.some(let register)) = known[symbol] { thunks[behind - 1] = .some(register) }
     }
     object.withContents(of: stretch.section) { contents in
-      for (position, instruction) in stretch.instructions.enumerated() {
+      // Such code is as well what a tail call is made of, so a jump there is a jump inside of the function.
+      for (position, instruction) in stretch.instructions.enumerated() where instruction.flow.kind == .call {
         guard let target = instruction.flow.directTarget, stretch.range.contains(target), thunks[position] == nil,
           let register = architecture.thunkRegister(at: target, in: contents)
         else { continue }

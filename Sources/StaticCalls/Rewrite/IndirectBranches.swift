@@ -105,6 +105,7 @@ struct IndirectBranches {
         through: route == .key ? "the key" : through)
     }
     switch instruction.flow {
+    case .jump(.register) where proof.endsUnusedThunk(position, object): return nil
     case .call(.register(let register)), .jump(.register(let register)), .conditionalJump(.register(let register)):
       return found(registers[register.number], .register, register, architecture.name(of: register))
     case .call(.memory), .jump(.memory), .conditionalJump(.memory):
