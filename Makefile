@@ -41,6 +41,8 @@ test: deps
 	/usr/bin/python3 Scripts/coverage.py --staticcall $(STATICCALL_DEBUG) --sample 10 --levels=-O0,-O2,-Os --run
 	/usr/bin/python3 Scripts/random-programs.py --staticcall $(STATICCALL_DEBUG) --first-seed 1 --count 24
 	/usr/bin/python3 Scripts/random-programs.py --staticcall $(STATICCALL_DEBUG) --first-seed 1 --count 12 --target aarch64
+	/usr/bin/python3 Scripts/random-programs.py --staticcall $(STATICCALL_DEBUG) --first-seed 1 --count 8 --through-keys
+	/usr/bin/python3 Scripts/random-programs.py --staticcall $(STATICCALL_DEBUG) --first-seed 1 --count 4 --through-keys --target aarch64
 
 lint:
 	@Scripts/deps build
