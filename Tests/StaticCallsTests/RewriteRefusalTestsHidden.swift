@@ -205,4 +205,135 @@ import Testing
         """
     ).check()
   }
+
+  /// Words for code with landing pads, with the trampoline's address in a preserved register.
+  private static func landingMacros(_ target: Target) -> String {
+    switch target {
+    case .x86_64:
+      """
+        .macro KEEP
+        mov __SCT__a@GOTPCREL(%rip), %rbx
+        .endm
+        .macro LOSE
+        mov %rax, %rbx
+        .endm
+        .macro HIDE
+        mov %rbx, %rcx
+        .endm
+        .macro THROW
+        call elsewhere
+        .endm
+        .macro FAULT
+        mov (%rdi), %rax
+        .endm
+        .macro QUIET
+        lea 1(%rdi), %rdi
+        .endm
+        .macro VIA
+        jmp __x86_indirect_thunk_rbx
+        .endm
+        .macro VIATEMP
+        jmp __x86_indirect_thunk_rcx
+        .endm
+      """
+    case .aarch64:
+      """
+        .macro KEEP
+        adrp x19, :got:__SCT__a
+        ldr x19, [x19, :got_lo12:__SCT__a]
+        .endm
+        .macro LOSE
+        mov x19, x0
+        .endm
+        .macro HIDE
+        mov x9, x19
+        .endm
+        .macro THROW
+        bl elsewhere
+        .endm
+        .macro FAULT
+        ldr x0, [x0]
+        .endm
+        .macro QUIET
+        add x0, x0, #1
+        .endm
+        .macro VIA
+        br x19
+        .endm
+        .macro VIATEMP
+        br x9
+        .endm
+      """
+    }
+  }
+
+  private static func withLandingPad(
+    _ name: String, _ verdict: Verdict, _ body: String, regions: [(String, String)] = [("S", "E")], and: String = ""
+  ) -> [RewriteCase] {
+    Target.allCases.map { target in
+      RewriteCase(
+        name, target, verdict,
+        """
+        \(landingMacros(target))
+          .cfi_startproc
+          .cfi_personality 0x0, personality
+          .cfi_lsda 0x1b, .Larea
+        \(body)
+          .cfi_endproc
+        """,
+        and: """
+            .section .gcc_except_table, "a"
+          .Larea: .byte 0xff, 0xff, 1
+            .uleb128 .Lsites - .Lfirst
+          .Lfirst:
+          """
+            + regions.map { region in
+              """
+                .uleb128 .L\(region.0) - f
+                .uleb128 .L\(region.1) - .L\(region.0)
+                .uleb128 .Lpad - f
+                .uleb128 0
+
+              """
+            }.joined() + """
+              .Lsites:
+                .text
+              \(and)
+              """)
+    }
+  }
+
+  /// At a landing pad the preserved registers hold what they held at each place that an exception may come from.
+  @Test(
+    arguments: [
+      withLandingPad("loaded before", .direct, "KEEP\n.LS: THROW\n.LE: ret\n.Lpad: VIA"),
+      withLandingPad("loaded in the region", .direct, ".LS: QUIET\nKEEP\nTHROW\n.LE: ret\n.Lpad: VIA"),
+      withLandingPad(
+        "a call in front of the load", .stays(.notOnEveryPath), ".LS: THROW\nKEEP\nTHROW\n.LE: ret\n.Lpad: VIA"),
+      withLandingPad(
+        "what faults in front of the load", .stays(.notOnEveryPath), ".LS: FAULT\nKEEP\nTHROW\n.LE: ret\n.Lpad: VIA"),
+      withLandingPad(
+        "changed before another call", .stays(.notOnEveryPath), "KEEP\n.LS: THROW\nLOSE\nTHROW\n.LE: ret\n.Lpad: VIA"),
+      withLandingPad("changed behind the region", .direct, "KEEP\n.LS: THROW\n.LE: LOSE\nTHROW\nret\n.Lpad: VIA"),
+      withLandingPad("a register that is not preserved", .unknown, "KEEP\nHIDE\n.LS: FAULT\n.LE: ret\n.Lpad: VIATEMP"),
+      withLandingPad(
+        "a second region", .stays(.notOnEveryPath), "KEEP\n.LS: THROW\n.LE: LOSE\n.LT: THROW\n.LF: ret\n.Lpad: VIA",
+        regions: [("S", "E"), ("T", "F")]),
+      withLandingPad(
+        "a second region that keeps it", .direct, "KEEP\n.LS: THROW\n.LE: QUIET\n.LT: THROW\n.LF: ret\n.Lpad: VIA",
+        regions: [("S", "E"), ("T", "F")]),
+      withLandingPad(
+        "regions that overlap", .unknown, "KEEP\n.LS: THROW\nnop\n.LE: ret\n.Lpad: VIA",
+        regions: [("S", "E"), ("S", "E")]),
+      withLandingPad(
+        "a region of another function", .unknown, "KEEP\n.LS: THROW\nret\n.Lpad: VIA",
+        and: ".type g, %function\ng: THROW\n.LE: ret"),
+      withLandingPad(
+        "a jump there", .stays(.notOnEveryPath), "IF .Lpad\nKEEP\n.LS: THROW\n.LE: ret\n.Lpad: VIA"),
+      withLandingPad(
+        "an outlined piece throws", .stays(.notOnEveryPath),
+        "KEEP\n.LS: CALLFN OUTLINED_FUNCTION_0\n.LE: ret\n.Lpad: VIA",
+        and: ".type OUTLINED_FUNCTION_0, %function\nOUTLINED_FUNCTION_0: LOSE\nTHROW\nret"),
+    ].flatMap(\.self))
+  func landingPadsFindThePreservedRegisters(_ rewrite: RewriteCase) async throws { try await rewrite.check() }
 }

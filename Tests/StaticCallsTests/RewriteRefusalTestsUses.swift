@@ -163,7 +163,8 @@ import Testing
   @Test(arguments: [(".Lpad - f", Verdict.stays(.notOnEveryPath)), ("0", .direct)])
   func aLandingPadIsEntered(_ pad: String, verdict: Verdict) async throws {
     var rewrite = Self.throwing(
-      "call elsewhere", "mov __SCT__a@GOTPCREL(%rip), %rbx", pad: "call __x86_indirect_thunk_rbx\npop %rbx\nret")
+      "mov %rax, %rbx\ncall elsewhere", "mov __SCT__a@GOTPCREL(%rip), %rbx",
+      pad: "call __x86_indirect_thunk_rbx\npop %rbx\nret")
     rewrite.rest = rewrite.rest.replacing(".Lpad - f", with: pad)
     rewrite.verdict = verdict
     try await rewrite.check()

@@ -46,6 +46,16 @@ enum Source: Equatable {
   /// The sum of a register and an element in another, shifted to the left.
   case sumWithElement(base: Register, element: Register, shift: Int, Extension)
 
+  /// Whether memory is read, other than the global offset table.
+  var readsMemory: Bool {
+    switch self {
+    case .memoryAtSymbol, .memoryOnPage, .memoryAtPlace, .memory, .memoryAtSum, .element: true
+    case .symbol, .page, .pageOfTableEntry, .addressOnPage, .tableEntryOnPage, .tableEntryOnTablePage, .part, .place,
+      .register, .stackPointer, .registerPlusConstant, .distanceFromTable, .sum, .sumWithElement:
+      false
+    }
+  }
+
   /// What an element is widened from.
   enum Extension: Equatable {
     case whole

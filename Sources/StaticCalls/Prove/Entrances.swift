@@ -69,14 +69,15 @@ struct Entrances {
 
   // MARK: Asking
 
-  /// The entrances in a range of section offsets.
+  /// The entrances in a range of section offsets; landing pads not among them.
   func entrances(in range: Range<Int>, of section: SectionIndex) -> [Int] {
-    Array(places[section]?.elements(in: range) ?? []) + unwinding.landingPads(in: range, of: section)
+    Array(places[section]?.elements(in: range) ?? [])
   }
 
   /// The entrances in a range of section offsets that control may take from any instruction of the same function.
   func arrivals(in range: Range<Int>, of section: SectionIndex) -> Set<Int> {
-    Set(arrivals[section]?.elements(in: range) ?? []).union(unwinding.landingPads(in: range, of: section))
+    Set(arrivals[section]?.elements(in: range) ?? [])
+      .union(unwinding.landingPads(in: range, of: section).map(\.offset))
   }
 
   /// Whether an indirect jump may lead into the inside of a range.

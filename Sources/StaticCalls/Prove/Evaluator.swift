@@ -45,6 +45,18 @@ struct Evaluator {
     }
   }
 
+  /// Whether an exception may leave an instruction: it calls, or it may fault, which `-fnon-call-exceptions` makes one of.
+  func mayThrow(_ instruction: Instruction, _ code: FunctionCode, _ object: borrowing ObjectFile) -> Bool {
+    if instruction.flow.kind == .call || instruction.effects == .unknown { return true }
+    if instruction.operation == .loadAddress { return false }
+    if [.add, .compare].contains(instruction.operation), instruction.memory == nil { return false }
+    let relocation = code.relocation(in: instruction)?.relocation
+    let definition = object.withContents(of: code.section) {
+      architecture.definition(by: instruction, relocation, in: $0)
+    }
+    return definition?.source.readsMemory ?? true
+  }
+
   /// Whether an instruction may change what a key holds: it writes to memory, and that is not certainly elsewhere.
   func mayWriteKey(
     _ instruction: Instruction, _ code: FunctionCode, _ registers: [Value], _ object: borrowing ObjectFile

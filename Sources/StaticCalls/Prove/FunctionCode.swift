@@ -10,6 +10,8 @@ struct FunctionCode {
   /// The relocations of the function, in ascending order of offset.
   let relocations: ArraySlice<CodeRelocation>
   private(set) var blocks: [Block] = []
+  /// The block where control goes on after an exception, by the position of the instruction that the exception leaves.
+  private(set) var landings: [Int: Int] = [:]
   /// Why nothing can be proved here that needs more than one instruction; `nil` where proofs hold.
   private(set) var obstacle: Obstacle?
 
@@ -39,7 +41,8 @@ struct FunctionCode {
   }
 
   init(
-    _ stretch: DecodedStretch, _ relocations: ArraySlice<CodeRelocation>, entrances: [Int], obstacle: Obstacle?
+    _ stretch: DecodedStretch, _ relocations: ArraySlice<CodeRelocation>, entrances: Set<Int>,
+    landingPads: ArraySlice<LandingPad>, obstacle: Obstacle?
   ) {
     section = stretch.section
     range = stretch.range
@@ -47,7 +50,11 @@ struct FunctionCode {
     self.relocations = relocations
     self.obstacle = obstacle
     // What names data among the code is no way into the code.
-    cut(at: entrances.filter { !stretch.isData($0) })
+    let entrances = entrances.filter { !stretch.isData($0) }
+    let isLed = lead(to: landingPads)
+    let landings = Set(landingPads.map(\.offset))
+    cut(at: isLed ? entrances : entrances.union(landings), landings: landings)
+    self.landings = self.landings.mapValues { block(of: $0) }
   }
 
   // MARK: Looking up
@@ -82,7 +89,28 @@ struct FunctionCode {
 
   // MARK: Cutting
 
-  private mutating func cut(at entrances: [Int]) {
+  /// Leads exceptions to their landing pads. Where one comes from elsewhere, such as the function's hot part, or the table is not
+  /// in order, none is led anywhere.
+  private mutating func lead(to pads: ArraySlice<LandingPad>) -> Bool {
+    var end = 0
+    for pad in pads.sorted(by: { $0.guarded.lowerBound < $1.guarded.lowerBound }) {
+      guard pad.guardedSection == section, range.contains(pad.guarded), let landing = position(at: pad.offset) else {
+        landings = [:]
+        return false
+      }
+      // The unwinder looks up the last byte of a call, and the first of what faults.
+      let first = instructions.partitionPoint { $0.end > pad.guarded.lowerBound }
+      guard first >= end else {
+        landings = [:]
+        return false
+      }
+      end = max(first, instructions.partitionPoint { $0.offset >= pad.guarded.upperBound })
+      for position in first..<end { landings[position] = landing }
+    }
+    return true
+  }
+
+  private mutating func cut(at entrances: Set<Int>, landings: Set<Int>) {
     guard !instructions.isEmpty else { return }
     var isLeader = [Bool](repeating: false, count: instructions.count)
     var isEntered = isLeader
@@ -97,6 +125,7 @@ struct FunctionCode {
       if isEntrance { isEntered[position] = true }
     }
     for entrance in entrances { mark(entrance, isEntrance: true) }
+    for landing in landings { mark(landing, isEntrance: false) }
     for (position, instruction) in instructions.enumerated() {
       // A call into the function itself is an entrance: who knows what is in the registers there.
       if let target = target(of: instruction) { mark(target, isEntrance: instruction.flow.kind == .call) }

@@ -28,13 +28,14 @@ struct FunctionProof {
     self.evaluator.thunkCalls = Self.thunkCalls(in: stretch, thunks)
     let (section, range) = (stretch.section, stretch.range)
     arrivals = entrances.arrivals(in: range, of: section)
+    let pads = entrances.unwinding.landingPads(in: range, of: section)
     var places = Set(entrances.entrances(in: range, of: section))
     let fixed =
       entrances.obstacle(in: range, of: section)
       ?? (Self.isDecoded(stretch, evaluator.architecture, object) ? nil : .undecoded)
     var rounds = 0
     while true {
-      let code = FunctionCode(stretch, relocations, entrances: places.sorted(), obstacle: fixed)
+      let code = FunctionCode(stretch, relocations, entrances: places, landingPads: pads, obstacle: fixed)
       let propagation = try Propagation(code, self.evaluator, object)
       let jumps = try IndirectJumps(code, propagation, self.evaluator, thunks, entrances, object)
       rounds += 1

@@ -20,19 +20,35 @@ struct Propagation {
     entry = code.blocks.map { $0.isEntered ? Self.nothingKnown : nil }
     var work = Array(code.blocks.indices.filter { code.blocks[$0].isEntered }.reversed())
     var isWaiting = code.blocks.map(\.isEntered)
+    var entry = entry
+    func flow(_ registers: Registers, into successor: Int) {
+      let joined = entry[successor].map { zip($0, registers).map { $0.joined(with: $1) } } ?? registers
+      guard joined != entry[successor] else { return }
+      entry[successor] = joined
+      guard !isWaiting[successor] else { return }
+      isWaiting[successor] = true
+      work.append(successor)
+    }
     while let number = work.popLast() {
       isWaiting[number] = false
       guard var registers = entry[number] else { continue }
-      for position in code.blocks[number].range { try step(code, position, &registers, object) }
-      for successor in code.blocks[number].successors {
-        let joined = entry[successor].map { zip($0, registers).map { $0.joined(with: $1) } } ?? registers
-        guard joined != entry[successor] else { continue }
-        entry[successor] = joined
-        if !isWaiting[successor] {
-          isWaiting[successor] = true
-          work.append(successor)
+      for position in code.blocks[number].range {
+        let before = registers
+        try step(code, position, &registers, object)
+        if let landing = code.landings[position], evaluator.mayThrow(code.instructions[position], code, object) {
+          flow(keptByUnwinding(before), into: landing)
+          flow(keptByUnwinding(registers), into: landing)
         }
       }
+      for successor in code.blocks[number].successors { flow(registers, into: successor) }
+    }
+    self.entry = entry
+  }
+
+  /// What is still known at a landing pad: the unwinder restores the registers that a function preserves, and nothing else.
+  private func keptByUnwinding(_ registers: Registers) -> Registers {
+    registers.enumerated().map { number, value in
+      evaluator.architecture.calleeSaved.contains(Register(number)) ? value.afterWrite : .unknown
     }
   }
 

@@ -9,8 +9,8 @@ struct UnwindTable {
   private var rows: [SectionIndex: [Int]] = [:]
   /// Section offsets where the code of a landing pad begins or ends, in ascending order.
   private var borders: [SectionIndex: [Int]] = [:]
-  /// Section offsets where control goes on after an exception, in ascending order.
-  private var landingPads: [SectionIndex: [Int]] = [:]
+  /// Where control goes on after an exception, in ascending order, by the section that holds the landing pad.
+  private var landingPads: [SectionIndex: [LandingPad]] = [:]
   /// The starts of functions with landing pads, wherever these are, in ascending order.
   private var catching: [SectionIndex: [Int]] = [:]
   /// Sections with code that a table describes in a way that cannot be read.
@@ -37,7 +37,7 @@ struct UnwindTable {
     }
     for section in rows.keys { rows[section]?.sort() }
     for section in borders.keys { borders[section]?.sort() }
-    for section in landingPads.keys { landingPads[section]?.sort() }
+    for section in landingPads.keys { landingPads[section]?.sort { $0.offset < $1.offset } }
     for section in catching.keys { catching[section]?.sort() }
   }
 
@@ -70,7 +70,7 @@ struct UnwindTable {
     }
     if !found.pads.isEmpty { catching[section, default: []].append(frame.start.offset) }
     landingPads[found.section, default: []] += found.pads
-    borders[section, default: []] += found.borders.map { frame.start.offset + $0 }
+    borders[section, default: []] += found.pads.flatMap { [$0.guarded.lowerBound, $0.guarded.upperBound] }
   }
 
   func isUnreadable(for section: SectionIndex) -> Bool { isUnreadable || unreadable.contains(section) }
@@ -87,9 +87,10 @@ struct UnwindTable {
   }
 
   /// The places in a range of section offsets where exceptions land.
-  func landingPads(in range: Range<Int>, of section: SectionIndex) -> ArraySlice<Int> {
+  func landingPads(in range: Range<Int>, of section: SectionIndex) -> ArraySlice<LandingPad> {
     guard let pads = landingPads[section] else { return [] }
-    return pads[pads.partitionPoint { $0 >= range.lowerBound }..<pads.partitionPoint { $0 >= range.upperBound }]
+    let start = pads.partitionPoint { $0.offset >= range.lowerBound }
+    return pads[start..<pads.partitionPoint { $0.offset >= range.upperBound }]
   }
 
   /// Whether exceptions that leave calls in a range land in the same function, wherever that has its landing pads.
@@ -99,6 +100,16 @@ struct UnwindTable {
     let first = starts.partitionPoint { $0 >= range.lowerBound }
     return first < starts.count && starts[first] < range.upperBound
   }
+}
+
+/// Where control goes on after an exception that leaves certain code.
+struct LandingPad {
+  /// Section offset of the landing pad.
+  var offset: Int
+  /// The section of the code that the exception leaves.
+  var guardedSection: SectionIndex
+  /// That code, as section offsets.
+  var guarded: Range<Int>
 }
 
 /// What a frame description entry says.
@@ -288,10 +299,7 @@ private func pointerSize(_ encoding: UInt8) -> Int? {
 private struct LanguageArea {
   /// The section that the landing pads are in.
   var section: SectionIndex
-  /// Landing pads, as section offsets.
-  var pads: [Int] = []
-  /// Where the code that a landing pad belongs to begins and ends, as distances from the function's start.
-  var borders: [Int] = []
+  var pads: [LandingPad] = []
 }
 
 /// Reads the language-specific data area at an offset; `nil` where that cannot be done.
@@ -322,8 +330,9 @@ private func languageAreaPads(
       cursor.unsigned(bytes) != nil
     else { return nil }
     guard pad != 0 else { continue }
-    area.pads.append(base.offset + pad)
-    area.borders += [start, start + size]
+    let guarded = (functionStart.offset + start)..<(functionStart.offset + start + size)
+    area.pads.append(
+      LandingPad(offset: base.offset + pad, guardedSection: functionStart.section, guarded: guarded))
   }
   return area
 }
