@@ -385,8 +385,8 @@ public enum Code: String, CaseIterable, Sendable {
         "the address in the register is not the same on every path",
         """
         On some way to the call the register holds the trampoline's address, and on another it may hold something else: the source
-        selects between functions, or control may come from where it is not seen (a jump table, the label of an asm goto, a landing
-        pad). A direct call would be wrong on that other way.
+        selects between functions, or control may come from where it is not seen (the label of an asm goto, a part of the function
+        in another section such as .text.unlikely). A direct call would be wrong on that other way.
         The call works at run time, goes through whatever the register holds, and is not patched.
         """, help: "Call the trampoline by its name in each branch of the code.")
     case .entered:
