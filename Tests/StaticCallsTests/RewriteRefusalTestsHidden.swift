@@ -336,4 +336,15 @@ import Testing
         and: ".type OUTLINED_FUNCTION_0, %function\nOUTLINED_FUNCTION_0: LOSE\nTHROW\nret"),
     ].flatMap(\.self))
   func landingPadsFindThePreservedRegisters(_ rewrite: RewriteCase) async throws { try await rewrite.check() }
+
+  /// gcc's pushed addresses stand inside of regions; only their call may throw.
+  @Test(arguments: [
+    ("push __SCT__b@GOTPCREL(%rip)", Verdict.direct), ("push (%rdx)", .stays(.notOnEveryPath)),
+  ])
+  func aPushMayThrowWhatItsOperandMay(_ push: String, verdict: Verdict) async throws {
+    let body = "KEEP\n.LS: jmp 1f\n2: \(push)\njmp __x86_indirect_thunk\n1: call 2b\n.LE: ret\n.Lpad: VIA"
+    for rewrite in Self.withLandingPad(push, verdict, body) where rewrite.target == .x86_64 {
+      try await rewrite.check()
+    }
+  }
 }

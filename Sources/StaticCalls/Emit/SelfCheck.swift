@@ -19,9 +19,7 @@ func selfCheck(
     outcome.table = try ExistingTable(in: edited.object, options)
   }
   let errors = try TableVerification(of: outcome, in: edited.object, options).findings.filter { $0.severity == .error }
-  guard !errors.isEmpty || outcome.sites.contains(where: { $0.rewrite != nil && edited.plan.changesCode }) else {
-    return
-  }
+  if errors.isEmpty { return }
   throw Refusal(
     [Diagnostic(.selfCheck, .error, "the new table is wrong (a bug in staticcall)", help: Code.selfCheck.help)]
       + Places.diagnostics(errors, in: edited.object))

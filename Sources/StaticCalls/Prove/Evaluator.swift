@@ -47,8 +47,17 @@ struct Evaluator {
 
   /// Whether an exception may leave an instruction: it calls, or it may fault, which `-fnon-call-exceptions` makes one of.
   func mayThrow(_ instruction: Instruction, _ code: FunctionCode, _ object: borrowing ObjectFile) -> Bool {
-    if instruction.flow.kind == .call || instruction.effects == .unknown { return true }
+    switch instruction.flow {
+    case .call: return true
+    case .jump(.direct), .conditionalJump(.direct): return false
+    case .next where instruction.effects != .unknown: break
+    default: return true
+    }
     if instruction.operation == .loadAddress { return false }
+    // The stack is there, and so are places that an instruction names without a register.
+    if instruction.operation == .push, instruction.memory.map({ $0.base == nil && $0.index == nil }) ?? true {
+      return false
+    }
     if [.add, .compare].contains(instruction.operation), instruction.memory == nil { return false }
     let relocation = code.relocation(in: instruction)?.relocation
     let definition = object.withContents(of: code.section) {
