@@ -15,7 +15,29 @@ import CCapstone
     self.instructionSet = instructionSet
   }
 
+  /// Makes Capstone sort its table of instructions with an implicit register, which it does when the first of them is decoded and
+  /// without a lock: another thread would meanwhile find registers missing.
+  private static let tablesAreSorted = Result { () throws(DisassemblyError) in
+    // SAFETY: as in `init`, `deinit` and `decode`.
+    var (handle, buffer) = unsafe try openUnprepared(.x86_64)
+    let exchange = [0x48, 0x91] as [UInt8]  // xchg %rax, %rcx
+    unsafe exchange.withUnsafeBufferPointer { code in
+      var cursor = code.baseAddress
+      var (size, address) = (code.count, UInt64(0))
+      _ = unsafe cs_disasm_iter(handle, &cursor, &size, &address, buffer)
+    }
+    unsafe cs_free(buffer, 1)
+    _ = unsafe cs_close(&handle)
+  }
+
   static func open(
+    _ instructionSet: InstructionSet
+  ) throws(DisassemblyError) -> (csh, UnsafeMutablePointer<cs_insn>) {
+    if instructionSet == .x86_64 { try tablesAreSorted.get() }
+    return unsafe try openUnprepared(instructionSet)
+  }
+
+  private static func openUnprepared(
     _ instructionSet: InstructionSet
   ) throws(DisassemblyError) -> (csh, UnsafeMutablePointer<cs_insn>) {
     let (architecture, mode) =

@@ -32,9 +32,17 @@ extension Disassembler {
       offset: offset, length: length,
       flow: flow, operation: operation(of: id, operand), destination: destination(operand),
       destinationSize: destination(operand) == nil ? 0 : Int(operand?.size ?? 0),
-      source: source(id, x86), memory: memory(x86),
+      source: source(id, x86), memory: memory(x86, hasSegment: hasSegmentPrefix(bytes, prefixes)),
       writesMemory: effects == .unknown || x86WritesMemory(id, x86), effects: effects,
       hasOperandSizePrefix: hasOperandSizePrefix && flow.isBranch)
+  }
+
+  /// Whether an address counts from the base of FS or GS. The other segments' prefixes mean nothing, and Capstone keeps only the last.
+  private static func hasSegmentPrefix(_ bytes: Span<UInt8>, _ prefixes: Int) -> Bool {
+    for position in 0..<min(prefixes, bytes.count) where bytes[position] == 0x64 || bytes[position] == 0x65 {
+      return true
+    }
+    return false
   }
 
   /// Number of legacy and REX prefixes in front of the opcode.
@@ -133,7 +141,7 @@ extension Disassembler {
     return x86Register(operand.reg.rawValue)
   }
 
-  private static func memory(_ x86: cs_x86) -> MemoryOperand? {
+  private static func memory(_ x86: cs_x86, hasSegment: Bool) -> MemoryOperand? {
     // SAFETY: the operand's type says that the memory member of the union is meant.
     guard let operand = x86Operands(x86).first(where: { $0.type == X86_OP_MEM }) else { return nil }
     let (base, address32) = (operand.mem.base, x86.addr_size != 8)
@@ -142,7 +150,7 @@ extension Disassembler {
       scale: Int(operand.mem.scale), displacement: Int(operand.mem.disp),
       isProgramCounterRelative: base == X86_REG_RIP || base == X86_REG_EIP,
       // An address of 32 bits is as far from the plain sum as one with a segment's base.
-      isSegmented: address32 || operand.mem.segment == X86_REG_FS || operand.mem.segment == X86_REG_GS,
+      isSegmented: address32 || hasSegment,
       size: Int(operand.size))
   }
 

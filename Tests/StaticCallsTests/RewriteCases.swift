@@ -14,7 +14,7 @@ enum Verdict: Equatable, Sendable {
   case unknown
 }
 
-/// The text of a function `f`, for one machine, and what has to become of its indirect calls.
+/// The text of a function `f`, for one machine, which may end at a label `f_end` of its own, and what has to become of its indirect calls.
 struct RewriteCase: CustomTestStringConvertible, Sendable {
   var name: String
   var target: Target
@@ -46,7 +46,10 @@ struct RewriteCase: CustomTestStringConvertible, Sendable {
       .type f, %function
     f:
     \(body)
-      .size f, . - f
+    .ifndef f_end
+    f_end:
+    .endif
+      .size f, f_end - f
     \(rest)
       .data
       .quad __SCK__a, __SCK__b

@@ -154,6 +154,62 @@ import Testing
   ])
   func aCaseOfASwitchIsEntered(_ rewrite: RewriteCase) async throws { try await rewrite.check() }
 
+  /// Where a table without relocations ends: where the comparison in front of the jump says, or else with the next object.
+  @Test(
+    arguments: [
+      (
+        "a label inside it", .stays(.notOnEveryPath), "", both,
+        ".text\n.type g, %function\ng: adrp x0, .Ltable+1\nadd x0, x0, :lo12:.Ltable+1\nret"
+      ),
+      ("more constants than cases", .stays(.notOnEveryPath), "", three, ""),
+      ("b.hi", .direct, "cmp w1, #1\nb.hi .L1\n", three, ""),
+      ("b.hs", .direct, "cmp w1, #2\nb.hs .L1\n", three, ""),
+      ("b.ls", .direct, "cmp w1, #1\nb.ls 1f\nb .L1\n1: ", three, ""),
+      ("b.lo", .direct, "cmp x1, #2\nb.lo 1f\nb .L1\n1: ", three, ""),
+      ("a copy", .direct, "cmp w2, #1\nb.hi .L1\nmov w1, w2\n", three, ""),
+      ("a move between", .direct, "cmp w1, #1\nmov w5, #0\nb.hi .L1\n", three, ""),
+      ("a mask", .direct, "and w1, w2, #1\n", three, ""),
+      ("a larger number", .stays(.notOnEveryPath), "cmp w1, #2\nb.hi .L1\n", three, ""),
+      ("a larger mask", .stays(.unboundedJump), "and w1, w2, #3\n", three, ""),
+      ("a mask of other bits", .stays(.notOnEveryPath), "and w1, w2, #2\n", three, ""),
+      ("another branch", .stays(.notOnEveryPath), "cmp w1, #1\nb.gt .L1\n", three, ""),
+      ("another register", .stays(.notOnEveryPath), "cmp w2, #1\nb.hi .L1\n", three, ""),
+      ("other flags", .stays(.notOnEveryPath), "cmp w1, #1\ncmp w2, #1\nb.hi .L1\n", three, ""),
+      ("changed behind it", .stays(.notOnEveryPath), "cmp w1, #1\nb.hi .L1\nadd w1, w1, #1\n", three, ""),
+      ("another way there", .stays(.notOnEveryPath), "tbnz w2, #1, 1f\ncmp w1, #1\nb.hi .L1\n1: ", three, ""),
+      ("the next object", .direct, "", ".byte 0, 1\n.type object, %object\nobject: .byte 4\n.size object, 1", ""),
+      ("outside of the function", .stays(.unboundedJump), "cmp w1, #1\nb.hi .L1\n", ".byte 0, 127", ""),
+    ].map { (name: String, verdict: Verdict, check: String, constants: String, rest: String) in
+      RewriteCase(
+        name, .aarch64, verdict, armTable(check + "ldrb w1, [x0, w1, uxtw]", "sxtb #2"),
+        and: ".section .rodata\n.Ltable: \(constants)\n\(rest)")
+    })
+  func aTableEndsWhereItsIndexDoes(_ rewrite: RewriteCase) async throws { try await rewrite.check() }
+
+  /// Constants that lead to `.L1` and `.L3`; to `.L1` and `.L2`, and behind them to `.L3`.
+  private static let both = ".byte 0, (.L3 - .L1) / 4"
+  private static let three = ".byte 0, (.L2 - .L1) / 4, (.L3 - .L1) / 4"
+
+  /// A function symbol inside of a function: the one's jump tables may lead into the other.
+  @Test(arguments: [
+    ("an inner function", Verdict.stays(.unboundedJump), "LOAD\nnop\nBRANCH\n.type g, %function\ng: ret"),
+    ("a label", .direct, "LOAD\nnop\nBRANCH\n.type g, %notype\ng: ret"),
+    ("behind its end", .direct, "LOAD\nnop\nBRANCH\nf_end:\n.type g, %function\ng: ret"),
+  ])
+  func aFunctionInsideAnotherIsNoWhole(_ name: String, verdict: Verdict, body: String) async throws {
+    for rewrite in RewriteCase.onBoth(name, verdict, body) { try await rewrite.check() }
+  }
+
+  /// What control runs into is code, whatever a mapping symbol calls it.
+  @Test(arguments: [
+    ("run into", Verdict.stays(.undecodedFunction), "mov x9, x0\n.word 0xb4000061 // cbz x1, .+12\nLOAD\nBRANCH"),
+    ("behind a jump", .direct, "b 1f\n.word 0xb4000061\n1: LOAD\nnop\nBRANCH"),
+    ("behind the end", .direct, "LOAD\nnop\nBRANCH\n.word 0xb4000061"),
+  ])
+  func dataAmongCodeIsDataWhereNothingRunsIntoIt(_ name: String, verdict: Verdict, body: String) async throws {
+    try await RewriteCase(name, .aarch64, verdict, body).check()
+  }
+
   private static func table(_ jump: String) -> String {
     "OTHER\nIF .L2\n\(jump)\n.L1: ret\n.L2: LOAD\nnop\n.L3: BRANCH"
   }

@@ -25,6 +25,26 @@ import Testing
     ("exchanged", .unknown, "mov %rdi, %rax\nxchg %rax, __SCK__a(%rip)\ncall *%rax\nret"),
   ]
 
+  /// A trampoline is a call through its key, and so may be what it calls: made direct, it would call itself for ever.
+  @Test(
+    arguments: [
+      ("itself", .stays(.ownTrampoline), "", ""),
+      ("beside it", .stays(.ownTrampoline), "", "\n.globl __SCT__a\n__SCT__a: ret"),
+      ("a local one", .stays(.ownTrampoline), "", "\n.local __SCT__a\n__SCT__a: ret"),
+      ("declared", .direct, "", "\n.globl __SCT__a"),
+      ("another's", .direct, "", "\n.globl __SCT__b\n__SCT__b: ret"),
+    ].flatMap { (name: String, verdict: Verdict, _: String, rest: String) in
+      let label = name == "itself" ? ".globl __SCT__a\n.set __SCT__a, f\n" : ""
+      return [
+        RewriteCase(name, .x86_64, verdict, label + "jmp *__SCK__a(%rip)", and: rest),
+        RewriteCase(
+          name, .aarch64, verdict, label + "adrp x16, __SCK__a\nldr x16, [x16, :lo12:__SCK__a]\nbr x16", and: rest),
+      ]
+    })
+  func aTrampolineDoesNotCallItself(_ rewrite: RewriteCase) async throws {
+    try await rewrite.check { $0.callsThroughKeys = true }
+  }
+
   @Test(arguments: x86Calls.map { RewriteCase($0.name, .x86_64, $0.verdict, $0.body) })
   func theWordIsUsedForTheCallAlone(_ rewrite: RewriteCase) async throws {
     try await rewrite.check { $0.callsThroughKeys = true }

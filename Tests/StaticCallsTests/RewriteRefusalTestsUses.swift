@@ -19,7 +19,7 @@ import Testing
     ("a conditional tail call with it", true, "test %edi, %edi\nje elsewhere\npop %rbx\nret"),
     ("a call with a convention of its own", true, "call elsewhere\npop %rbx\nret"),
     ("a thunk through the GOT", true, "call *__x86_indirect_thunk_rbx@GOTPCREL(%rip)\npop %rbx\nret"),
-    ("the next function", true, ".size f, . - f\n.type g, %function\ng: mov %rbx, (%rdi)\nret"),
+    ("the next function", true, "f_end:\n.type g, %function\ng: mov %rbx, (%rdi)\nret"),
     ("an unknown instruction", true, "cpuid\npop %rbx\nret"),
     ("a branch elsewhere with it", true, "mov %rbx, %rax\njmp *%rax"),
     ("a part replaced", true, "mov $1, %bl\nmov %rbx, (%rdi)\npop %rbx\nret"),
@@ -88,6 +88,23 @@ import Testing
       "a helper of the kernel", .x86_64, .direct, "LOAD\nIF 1f\nCALLIT\nret\n1: call __put_user_8\nret"),
   ])
   func aLoadStaysThatIsNeededBehindACall(_ rewrite: RewriteCase) async throws {
+    let load = try await rewrite.load()
+    #expect(load.isKept && load.isDirect, "\(rewrite)")
+  }
+
+  /// A static chain, preserve_none, swiftcall and regcall hand over in registers that are no arguments of the psABI.
+  @Test(arguments: [
+    RewriteCase("x86", .x86_64, .direct, "mov __SCT__a@GOTPCREL(%rip), %r10\ncall *__SCT__b@GOTPCREL(%rip)\nret"),
+    RewriteCase("a tail call", .x86_64, .direct, "mov __SCT__a@GOTPCREL(%rip), %r12\njmp *__SCT__b@GOTPCREL(%rip)"),
+    RewriteCase(
+      "through another register", .x86_64, .direct,
+      "mov __SCT__a@GOTPCREL(%rip), %r13\nmov __SCT__b@GOTPCREL(%rip), %rax\ncall __x86_indirect_thunk_rax\nret"),
+    RewriteCase(
+      "arm", .aarch64, .direct,
+      "adrp x15, :got:__SCT__a\nldr x15, [x15, :got_lo12:__SCT__a]\nadrp x8, :got:__SCT__b\nldr x8, [x8, :got_lo12:__SCT__b]\nblr x8\nret"
+    ),
+  ])
+  func aDirectCallHandsOverWhateverWasLoaded(_ rewrite: RewriteCase) async throws {
     let load = try await rewrite.load()
     #expect(load.isKept && load.isDirect, "\(rewrite)")
   }

@@ -147,6 +147,47 @@ enum AArch64: Architecture {
     return nil
   }
 
+  /// Looks for `cmp index, #n` and the branch that is taken for greater ones (`b.hi`, `b.hs`) or not (`b.ls`, `b.lo`), or a mask.
+  static func entries(loadedBy load: Instruction, after path: [FunctionCode.Step], in code: Span<UInt8>) -> Int? {
+    func word(_ instruction: Instruction) -> UInt32 { code.littleEndian(UInt32.self, at: instruction.offset) ?? 0 }
+    guard var index = register(word(load), at: 16) else { return nil }
+    for (number, step) in path.enumerated() {
+      let this = word(step.instruction)
+      if this & 0xff00_0010 == 0x5400_0000 {  // b.cond
+        guard let compare = path[(number + 1)...].first(where: { !keepsFlags(word($0.instruction)) }) else {
+          return nil
+        }
+        let (compared, passed) = (
+          word(compare.instruction), path[(number + 1)...].prefix { keepsFlags(word($0.instruction)) }
+        )
+        let isChanged = passed.contains { $0.instruction.effects.writes.contains(index) }
+        // subs wzr, index, #imm
+        guard compared & 0x7f80_001f == 0x7100_001f, register(compared, at: 5) == index, !isChanged else { continue }
+        let limit = Int(compared >> 10 & 0xfff) << (compared >> 22 & 1 == 1 ? 12 : 0)
+        switch (this & 0xf, step.isTaken) {
+        case (8, false), (9, true): return limit + 1  // hi, ls
+        case (2, false), (3, true): return limit  // hs, lo
+        default: continue
+        }
+      }
+      guard step.instruction.effects.writes.contains(index) else { continue }
+      if this & 0x7fe0_ffe0 == 0x2a00_03e0, let source = register(this, at: 16) {  // mov
+        index = source
+      } else if this & 0x7fff_8000 == 0x1200_0000 {  // and index, source, #mask of the lowest bits
+        return 1 << (Int(this >> 10 & 0x1f) + 1)
+      } else {
+        return nil
+      }
+    }
+    return nil
+  }
+
+  /// Whether an instruction is one of the few that stand between a comparison and its branch: `mov`, `adrp`, `adr`, `add`, `movz`.
+  private static func keepsFlags(_ word: UInt32) -> Bool {
+    word & 0x7fe0_ffe0 == 0x2a00_03e0 || word & 0x1f00_0000 == 0x1000_0000 || word & 0x7f80_0000 == 0x1100_0000
+      || word & 0x7f80_0000 == 0x5280_0000
+  }
+
   /// The register whose number is in five bits of a word; `nil` for `xzr` and `sp`.
   private static func register(_ word: UInt32, at bit: Int) -> Register? {
     let number = Int(word >> UInt32(bit) & 31)

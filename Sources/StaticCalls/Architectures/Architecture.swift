@@ -43,6 +43,10 @@ protocol Architecture {
   /// Where a branch could lead that begins at an offset, whatever the bytes there are meant to be.
   static func possibleBranchTargets(at offset: Int, in code: Span<UInt8>) -> [Int]
 
+  /// How many values the index of a load from an array can have, by what was executed in front of it (the last first); `nil` where that
+  /// does not say.
+  static func entries(loadedBy load: Instruction, after path: [FunctionCode.Step], in code: Span<UInt8>) -> Int?
+
   /// Whether the bytes at an offset, which the decoder does not know, may be a branch or anything else that ends or moves the
   /// flow of control.
   static func mayBranch(undecodedAt offset: Int, in code: Span<UInt8>) -> Bool

@@ -299,6 +299,9 @@ enum X86_64: Architecture {
 
   static func resume(after offset: Int) -> Int? { nil }
 
+  /// Jump tables of distances have relocations, which say where they end.
+  static func entries(loadedBy load: Instruction, after path: [FunctionCode.Step], in code: Span<UInt8>) -> Int? { nil }
+
   static func patchableBytes(of branch: Instruction, in code: Span<UInt8>) -> Range<Int>? {
     let end = branch.end
     if branch.length >= 5, code[end - 5] == (branch.flow.kind == .call ? 0xe8 : 0xe9) { return (end - 5)..<end }

@@ -46,6 +46,7 @@ public enum Code: String, CaseIterable, Sendable {
   case storedAddress = "SC051"
   case staleKey = "SC052"
   case severalRelocations = "SC053"
+  case ownTrampoline = "SC054"
 
   case tableSection = "SC101"
   case missingEntry = "SC102"
@@ -105,6 +106,7 @@ public enum Code: String, CaseIterable, Sendable {
     case .testedKey: "the key's word is also looked at"
     case .staleKey: "the key may change between load and call"
     case .severalRelocations: "the instruction has several relocations"
+    case .ownTrampoline: "the object defines the trampoline"
     default: nil
     }
   }
@@ -471,6 +473,13 @@ public enum Code: String, CaseIterable, Sendable {
         Linkers apply them one after the other, and what comes out is not certain to be the trampoline's address. No compiler writes
         that. The call stays as it is.
         """)
+    case .ownTrampoline:
+      Text(
+        "the object defines the trampoline that the call would go to",
+        """
+        With --through-keys, a call through a key becomes a call of the trampoline. The trampoline itself is such a call, and so may be a
+        function that it calls: made direct, it would call itself for ever. So nothing is changed where the trampoline is defined.
+        """, help: "Define the trampolines in a source file of their own, and run staticcall on the others.")
     case .storedAddress:
       Text(
         "the trampoline's address is stored in memory",

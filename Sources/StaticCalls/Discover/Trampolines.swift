@@ -61,6 +61,13 @@ struct TrampolineIndex {
 
   var isEmpty: Bool { trampolines.isEmpty }
 
+  /// Whether the object defines a trampoline of the same name.
+  func isDefined(_ number: Int) -> Bool {
+    trampolines.contains { other in
+      other.callName == trampolines[number].callName && other.symbol != nil && other.place != .undefined
+    }
+  }
+
   /// The sections that hold a trampoline.
   var sections: [SectionIndex] { positions.keys.sorted() }
 

@@ -20,13 +20,17 @@ struct Entrances {
   /// Sections whose code something refers to in a way that is not understood.
   private var unreadable: Set<SectionIndex> = []
   let unwinding: UnwindTable
+  /// The code of functions, as symbols give it; while collecting.
+  private var functionRanges: [SectionIndex: [Range<Int>]] = [:]
+  /// The code of functions that are longer than the distance to the next one's start.
+  private var nested: [SectionIndex: [Range<Int>]] = [:]
   /// Whether there are relocations that cannot be read.
   private var isIncomplete = false
   /// Objects in data, as symbols give them.
   private var dataObjects: [SectionIndex: [Range<Int>]] = [:]
   /// Fields of data that hold a distance to code, by the section that holds them, in ascending order.
   fileprivate var distances: [SectionIndex: [Distance]] = [:]
-  private let architecture: any Architecture.Type
+  let architecture: any Architecture.Type
 
   /// A field that holds the distance from somewhere to a place in code.
   fileprivate struct Distance {
@@ -65,6 +69,8 @@ struct Entrances {
     for section in namedInstructions.keys { namedInstructions[section]?.sort() }
     for section in alternatives.keys { alternatives[section]?.sort() }
     for section in dataLabels.keys { dataLabels[section]?.sort() }
+    for (section, ranges) in functionRanges { nested[section] = ranges.nested }
+    functionRanges = [:]
   }
 
   // MARK: Asking
@@ -94,7 +100,9 @@ struct Entrances {
   /// What makes all proofs about a range of code impossible, whatever the code does.
   func obstacle(in range: Range<Int>, of section: SectionIndex) -> FunctionCode.Obstacle? {
     if isIncomplete || unreadable.contains(section) || unwinding.isUnreadable(for: section) { return .unreadableTables }
-    return alternatives[section]?.elements(in: range).isEmpty == false ? .alternatives : nil
+    if alternatives[section]?.elements(in: range).isEmpty == false { return .alternatives }
+    // A jump table of the outer function may lead into the inner one.
+    return nested[section]?.contains { $0.overlaps(range) } == true ? .unboundedJump : nil
   }
 
   /// Where an array ends that begins at or reaches `offset` of a section: with the object that a symbol names there, or else in
@@ -104,6 +112,14 @@ struct Entrances {
     guard let labels = dataLabels[section] else { return nil }
     let next = labels.partitionPoint { $0 > offset }
     return next < labels.count ? labels[next] : nil
+  }
+
+  /// How far an array may reach that begins at or reaches `offset`: to the end of the objects that symbols name there, or else to the
+  /// next such object; `nil` where there is none.
+  func objectEnd(at offset: Int, in section: SectionIndex) -> Int? {
+    let objects = dataObjects[section] ?? []
+    return objects.filter { $0.contains(offset) }.map(\.upperBound).max()
+      ?? objects.map(\.lowerBound).filter { $0 > offset }.min()
   }
 
   // MARK: Collecting
@@ -122,6 +138,10 @@ struct Entrances {
         }
         if sections.contains(section) {
           places[section, default: []].append(offset)
+          let size = Int(clamping: symbol.size)
+          if symbol.type == .function, offset >= 0, offset <= Int(Int32.max), size <= Int(Int32.max) {
+            functionRanges[section, default: []].append(offset..<(offset + size))
+          }
         } else {
           dataLabels[section, default: []].append(offset)
           let size = Int(clamping: symbol.size)
@@ -270,5 +290,21 @@ extension [Int] {
   /// The elements of an ascending array that lie in a range.
   fileprivate func elements(in range: Range<Int>) -> ArraySlice<Int> {
     self[partitionPoint { $0 >= range.lowerBound }..<partitionPoint { $0 >= range.upperBound }]
+  }
+}
+
+extension [Range<Int>] {
+  /// Those ranges that another one begins strictly inside of, or that begin so inside of another.
+  fileprivate var nested: [Range<Int>] {
+    var found: [Range<Int>] = []
+    var outer: Range<Int>?
+    for range in sorted(by: { ($0.lowerBound, $1.upperBound) < ($1.lowerBound, $0.upperBound) }) {
+      if let last = outer, range.lowerBound > last.lowerBound, range.lowerBound < last.upperBound {
+        if found.last != last { found.append(last) }
+        found.append(range)
+      }
+      if range.upperBound > outer?.upperBound ?? Int.min { outer = range }
+    }
+    return found
   }
 }

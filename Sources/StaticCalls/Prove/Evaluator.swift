@@ -169,7 +169,8 @@ struct Evaluator {
       let place: Place? =
         if let base { held(base).place } else if case .place(let place) = symbol() { place } else { nil }
       guard let place else { return .unknown }
-      return element.size == 8 ? .jumpTarget(JumpTable(table: place, element: element)) : .element(place, element)
+      return element.size == 8
+        ? .jumpTarget(JumpTable(table: place, element: element)) : .element(place, element, load: load)
     case .sumWithElement(let base, let register, let shift, let widening):
       return jumpTarget(held(base), held(register), shift, widening)
         ?? (shift == 0 && widening == .whole ? jumpTarget(held(register), held(base), 0, .whole) : nil) ?? .unknown
@@ -189,8 +190,8 @@ struct Evaluator {
   }
 
   private func jumpTarget(_ base: Value, _ element: Value, _ shift: Int, _ widening: Source.Extension) -> Value? {
-    guard let base = base.place, case .element(let table, let form) = element else { return nil }
-    return .jumpTarget(JumpTable(table: table, element: form, base: base, shift: shift, widening: widening))
+    guard let base = base.place, case .element(let table, let form, let load) = element else { return nil }
+    return .jumpTarget(JumpTable(table: table, element: form, base: base, load: load, shift: shift, widening: widening))
   }
 
   private func address(of location: Location, _ shape: Shape, _ loads: [Int]) -> Value {

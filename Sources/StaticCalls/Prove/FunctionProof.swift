@@ -122,17 +122,22 @@ struct FunctionProof {
     _ stretch: DecodedStretch, _ architecture: any Architecture.Type, _ object: borrowing ObjectFile
   ) -> Bool {
     var end = stretch.range.lowerBound
+    // What the instruction in front goes on to is code, whatever a mapping symbol says; but a call there may not return.
+    var isFallenInto = true
     let starts = stretch.instructions.map(\.offset) + [stretch.range.upperBound]
     let ends = stretch.instructions.map(\.end)
     return object.withContents(of: stretch.section) { code in
       for (position, start) in starts.enumerated() {
         // Between two instructions lies what was not decoded; data, by the mapping symbols, is among it and does no harm.
         while end < start {
-          if architecture.mayBranch(undecodedAt: end, in: code), !stretch.isData(end) { return false }
+          if architecture.mayBranch(undecodedAt: end, in: code), isFallenInto || !stretch.isData(end) { return false }
           guard let next = architecture.resume(after: end) else { return false }
           end = next
         }
-        if position < ends.count { end = ends[position] }
+        guard position < ends.count else { continue }
+        end = ends[position]
+        let flow = stretch.instructions[position].flow
+        isFallenInto = flow.continues && flow.kind != .call
       }
       return end == stretch.range.upperBound
     }
@@ -237,14 +242,40 @@ extension JumpTable {
         ? [] : nil
     }
     if base == table, shift == 0 { return distances(fields, label, code) }
-    guard base.section == code.section, !fields.keys.contains(where: { $0 < end }), !section.flags.contains(.write)
-    else { return nil }
-    return object.withContents(of: table.section) { bytes in
-      stride(from: table.offset, to: end - element.size + 1, by: element.size).compactMap { field in
-        guard let value = self.value(at: field, in: bytes) else { return nil }
-        let target = base.offset &+ (value &<< shift)
-        return code.range.contains(target) ? target : nil
+    guard base.section == code.section, !section.flags.contains(.write) else { return nil }
+    return constantTargets(from: base.offset, fields, code, entrances, object)
+  }
+
+  /// The targets of constants that count from a base.
+  ///
+  /// Where the comparison in front of the jump is not understood, the table may reach as far as the next object does: a label in between
+  /// may as well be an address that some index is added to. Constants behind the table's end only make entrances that are none.
+  private func constantTargets(
+    from base: Int, _ fields: [Int: (section: SectionIndex, offset: Int)], _ code: FunctionCode, _ entrances: Entrances,
+    _ object: borrowing ObjectFile
+  ) -> [Int]? {
+    let size = object[table.section].contentSize
+    let known = load.flatMap { code.position(at: $0) }.flatMap { position in
+      object.withContents(of: code.section) {
+        entrances.architecture.entries(loadedBy: code.instructions[position], after: code.path(to: position), in: $0)
       }
+    }
+    let end =
+      known.map { table.offset + $0 * element.size }
+      ?? min(size, entrances.objectEnd(at: table.offset, in: table.section) ?? .max)
+    guard end <= size, !fields.keys.contains(where: { $0 < end }) else { return nil }
+    return object.withContents(of: table.section) { bytes in
+      var targets: [Int] = []
+      for field in stride(from: table.offset, to: end - element.size + 1, by: element.size) {
+        guard let value = self.value(at: field, in: bytes) else { return nil }
+        let target = base &+ (value &<< shift)
+        if code.range.contains(target) {
+          targets.append(target)
+        } else if known != nil {
+          return nil
+        }
+      }
+      return targets
     }
   }
 

@@ -113,7 +113,7 @@ struct Liveness {
     case .call where isDirected:
       // What its callee need not preserve may still be there (preserve_most); but no later callee is meant to find it.
       needs.called.formIntersection(architecture.calleeSaved.union(architecture.arguments))
-      needs.called.formUnion(architecture.arguments)
+      needs.called.formUnion(handedOver(at: position))
       if hasLandingPads { needs.called.formUnion(architecture.calleeSaved) }
     case .call:
       // Compilers know of functions in the same file what they keep (-fipa-ra), and there are other conventions
@@ -123,7 +123,7 @@ struct Liveness {
       let stays = instruction.flow.continues || code.target(of: instruction) != nil
       if !stays { needs = Needs() }
       if isDirected {
-        needs.called.formUnion(architecture.arguments.union(architecture.calleeSaved))
+        needs.called.formUnion(handedOver(at: position).union(architecture.calleeSaved))
       } else if code.target(of: instruction) == nil {
         needs.called = .all
       }
@@ -135,5 +135,17 @@ struct Liveness {
     needs.named.formUnion(instruction.effects.reads)
     // The register of a thunk is an operand that only the thunk's name tells.
     if let operand = thunks[position] { needs.named.formUnion(operand.map { RegisterSet($0) } ?? .all) }
+  }
+
+  /// What a trampoline's function may look at when it is called directly: anything but the register that the branch went through, for
+  /// not every convention hands over in the psABI's argument registers (a static chain, preserve_none, swiftcall, regcall).
+  private func handedOver(at position: Int) -> RegisterSet {
+    var through: RegisterSet = []
+    switch code.instructions[position].flow {
+    case .call(.register(let register)), .jump(.register(let register)), .conditionalJump(.register(let register)):
+      through.insert(RegisterSet(register))
+    default: if case .some(.some(let register)) = thunks[position] { through.insert(RegisterSet(register)) }
+    }
+    return RegisterSet.all.subtracting(through).union(architecture.arguments)
   }
 }

@@ -34,8 +34,11 @@ struct Propagation {
       guard var registers = entry[number] else { continue }
       for position in code.blocks[number].range {
         let before = registers
-        try step(code, position, &registers, object)
-        if let landing = code.landings[position], evaluator.mayThrow(code.instructions[position], code, object) {
+        let made = try step(code, position, &registers, object)
+        // A load of an address that only a call needs goes away with the call's becoming direct: it leads nowhere.
+        if let landing = code.landings[position], made?.belongsToCall != true,
+          evaluator.mayThrow(code.instructions[position], code, object)
+        {
           flow(keptByUnwinding(before), into: landing)
           flow(keptByUnwinding(registers), into: landing)
         }
@@ -72,15 +75,15 @@ struct Propagation {
       var registers = entry[number] ?? Self.nothingKnown
       for position in block.range {
         try body(position, registers)
-        try step(code, position, &registers, object)
+        _ = try step(code, position, &registers, object)
       }
     }
   }
 
-  /// Carries the registers over one instruction.
+  /// Carries the registers over one instruction, and returns the value that it makes of known ones.
   private func step(
     _ code: FunctionCode, _ position: Int, _ registers: inout Registers, _ object: borrowing ObjectFile
-  ) throws(ObjectFileError) {
+  ) throws(ObjectFileError) -> Value? {
     let instruction = code.instructions[position]
     let before = registers
     let made = try evaluator.value(madeBy: instruction, code, registers, object)
@@ -95,5 +98,6 @@ struct Propagation {
       registers[number] = .unknown
     }
     if let made { registers[made.register.number] = made.value }
+    return made?.value
   }
 }

@@ -20,8 +20,8 @@ enum Value: Equatable {
   case fromTableBase(Callee)
   /// An address somewhere in an array that begins at a place.
   case inside(Place)
-  /// An element of an array that begins at a place.
-  case element(Place, Element)
+  /// An element of an array that begins at a place, and the section offset of its load.
+  case element(Place, Element, load: Int)
   /// The target of a jump through a table.
   case jumpTarget(JumpTable)
 
@@ -121,6 +121,8 @@ struct JumpTable: Equatable {
   var element: Element
   /// `nil` where the elements are addresses.
   var base: Place?
+  /// Section offset of the instruction that loads the element; `nil` where it is the jump.
+  var load: Int?
   var shift = 0
   var widening = Source.Extension.whole
 }

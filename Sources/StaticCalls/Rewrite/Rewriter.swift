@@ -122,6 +122,10 @@ struct Rewriter {
       let ownOperand = branch.callee.loads == [instruction.offset]
       guard ownOperand, obstacle != .outOfStep, obstacle != .alternatives else { return obstacle.code }
     }
+    // The trampoline itself is such a branch, and so may be what it calls.
+    if branch.callee.isKeyWord, proof.evaluator.locations.index.isDefined(branch.callee.trampoline) {
+      return .ownTrampoline
+    }
     if branch.callee.isKeyWord, !branches.testedLoads.isDisjoint(with: branch.callee.loads) { return .testedKey }
     if branch.callee.isStale { return .staleKey }
     if instruction.hasOperandSizePrefix { return .operandSizePrefix }
