@@ -93,6 +93,21 @@ import Testing
     })
   func theThunkIsThatOfTheRegister(_ rewrite: RewriteCase) async throws { try await rewrite.check() }
 
+  /// Bytes between functions, such as the hash of `-fsanitize=function`, may look like a branch.
+  @Test(
+    arguments: [
+      ("into another instruction", .direct, "call *__SCT__a@GOTPCREL(%rip)", "f + 2"),
+      ("into the call", .stays(.entered), "call *__SCT__a@GOTPCREL(%rip)", "f + 6"),
+      (
+        "the old relocation", .stays(.entered),
+        ".byte 0xff, 0x15\n.long 0\n.reloc . - 4, R_X86_64_GOTPCREL, __SCT__a - 4", "f + 2"
+      ),
+    ].map { (name: String, verdict: Verdict, call: String, target: String) in
+      RewriteCase(
+        name, .x86_64, verdict, "mov $0x12345678, %eax\n\(call)\nret\nf_end:", and: "jge \(target)\n.globl g\ng: ret")
+    })
+  func aCallIsOneWhateverLooksLikeABranch(_ rewrite: RewriteCase) async throws { try await rewrite.check() }
+
   @Test(
     arguments: [
       ("gcc's", .direct, "bl __call_indirect_x9"),

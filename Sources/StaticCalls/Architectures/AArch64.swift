@@ -40,6 +40,8 @@ enum AArch64: Architecture {
   /// R_AARCH64_PREL64, PREL32, PREL16 and PLT32.
   static func isDistance(_ relocation: Relocation) -> Bool { [260, 261, 262, 314].contains(relocation.type.rawValue) }
 
+  static func isOnlyInBranches(_ relocation: Relocation) -> Bool { false }
+
   static func fieldSize(of relocation: Relocation) -> Int { 4 }
 
   /// Instructions have other relocations.

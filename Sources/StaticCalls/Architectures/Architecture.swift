@@ -16,6 +16,9 @@ protocol Architecture {
   /// Whether a relocation of data makes a distance, from its field to the symbol.
   static func isDistance(_ relocation: Relocation) -> Bool
 
+  /// Whether a relocation whose instruction seems to branch through memory can belong to nothing else, whatever was decoded.
+  static func isOnlyInBranches(_ relocation: Relocation) -> Bool
+
   /// The size of a relocation's field in code, in bytes.
   static func fieldSize(of relocation: Relocation) -> Int
 

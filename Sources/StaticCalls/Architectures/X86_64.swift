@@ -37,6 +37,9 @@ enum X86_64: Architecture {
     [pc8, pc16, pc32, pc64, plt32].contains(relocation.type)
   }
 
+  /// `ff 15` and `ff 25` before the field of R_X86_64_GOTPCRELX are a call and a jump: linkers rewrite them for less (psABI, B.2).
+  static func isOnlyInBranches(_ relocation: Relocation) -> Bool { relocation.type == gotPCRelX }
+
   static func fieldSize(of relocation: Relocation) -> Int {
     switch relocation.type {
     case pc8: 1

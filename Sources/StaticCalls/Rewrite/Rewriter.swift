@@ -120,7 +120,8 @@ struct Rewriter {
     let instruction = code.instructions[branch.position]
     if let obstacle = proof.obstacle {
       let ownOperand = branch.callee.loads == [instruction.offset]
-      guard ownOperand, obstacle != .outOfStep, obstacle != .alternatives else { return obstacle.code }
+      let isInstruction = obstacle != .outOfStep || isCertain(instruction)
+      guard ownOperand, isInstruction, obstacle != .alternatives else { return obstacle.code }
     }
     // The trampoline itself is such a branch, and so may be what it calls.
     if branch.callee.isKeyWord, proof.evaluator.locations.index.isDefined(branch.callee.trampoline) {
@@ -132,6 +133,16 @@ struct Rewriter {
     if code.relocations(in: instruction).count > 1 { return .severalRelocations }
     if let register = branch.register, isChecked(register, before: branch.position, object) { return .checkedTarget }
     return nil
+  }
+
+  /// Whether a branch stands where it seems to, though others that were decoded lead into the middle of instructions.
+  private func isCertain(_ branch: Instruction) -> Bool {
+    guard let relocation = code.relocation(in: branch)?.relocation, architecture.isOnlyInBranches(relocation) else {
+      return false
+    }
+    return !code.instructions.contains { other in
+      code.target(of: other).map { $0 > branch.offset && $0 < branch.end } ?? false
+    }
   }
 
   /// Whether the few instructions in front of a branch compare the word before the called function with a hash (kCFI).
