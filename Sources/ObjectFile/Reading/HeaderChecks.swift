@@ -17,11 +17,11 @@ struct Header {
   static let sectionTableOffsetField = 0x28
   static let sectionCountField = 0x3c
 
-  /// Reads and checks the header at the start of `file`, which holds the whole object.
-  init(_ file: Span<UInt8>) throws(ObjectFileError) {
+  /// Reads and checks the header at the start of `file`, which holds the whole object; or the linked image, where `isLinked`.
+  init(_ file: Span<UInt8>, isLinked: Bool = false) throws(ObjectFileError) {
     try Self.refuseOtherFormats(file)
     guard file.count >= Self.size else { throw .truncated("it ends inside the ELF header") }
-    machine = try Self.identify(file)
+    machine = try Self.identify(file, types: isLinked ? [2, 3] : [1])
     let fields = Fields(file)
     (sectionTableOffset, sectionCount) = try Self.locateSectionTable(fields, file)
     sectionNames = try Self.locateSectionNames(fields, file, tableAt: sectionTableOffset, count: sectionCount)
@@ -42,17 +42,15 @@ struct Header {
   }
 
   private static func refuseOtherFormats(_ file: Span<UInt8>) throws(ObjectFileError) {
-    if file.hasBytes([0x7f] + Array("ELF".utf8), at: 0) { return }
-    // "BC" 0xC0DE, and the wrapper around it that Apple's tools write (llvm/BitstreamReader).
-    if file.hasBytes([0x42, 0x43, 0xc0, 0xde], at: 0) || file.hasBytes([0xde, 0xc0, 0x17, 0x0b], at: 0) {
-      throw .noMachineCode("LLVM bitcode")
+    switch FileKind(file) {
+    case .object, .image, .otherElf: break
+    case .bitcode: throw .noMachineCode("LLVM bitcode")
+    case .archive(let isThin): throw .archive(thin: isThin)
+    case .other: throw .notElf
     }
-    if file.hasBytes(Array("!<arch>\n".utf8), at: 0) { throw .archive(thin: false) }
-    if file.hasBytes(Array("!<thin>\n".utf8), at: 0) { throw .archive(thin: true) }
-    throw .notElf
   }
 
-  private static func identify(_ file: Span<UInt8>) throws(ObjectFileError) -> Machine {
+  private static func identify(_ file: Span<UInt8>, types: [UInt16]) throws(ObjectFileError) -> Machine {
     let number = file.littleEndian(UInt16.self, at: 0x12) ?? 0
     switch file[4] {
     case 2: break
@@ -75,7 +73,7 @@ struct Header {
       throw .damaged("its ELF version is not 1")
     }
     let type = file.littleEndian(UInt16.self, at: 0x10) ?? 0
-    guard type == 1 else { throw .unsupportedKind(describe(elfType: type)) }
+    guard types.contains(type) else { throw .unsupportedKind(describe(elfType: type)) }
     guard let machine = Machine(rawValue: number) else {
       throw .unsupportedKind("an object for \(name(ofMachine: number)); x86-64 and AArch64 are handled")
     }

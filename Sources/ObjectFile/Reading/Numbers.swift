@@ -50,6 +50,7 @@ public struct SectionType: Hashable, Sendable {
   public static let rela = SectionType(4)
   public static let nobits = SectionType(8)
   public static let rel = SectionType(9)
+  public static let dynsym = SectionType(11)
   public static let group = SectionType(17)
   public static let symtabShndx = SectionType(18)
   /// `SHT_LLVM_ADDRSIG`: symbol indexes as ULEB128 numbers.
