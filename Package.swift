@@ -27,6 +27,8 @@ let package = Package(
       name: "CLibelf", pkgConfig: "libelf", providers: [.apt(["libelf-dev"])]),
     .systemLibrary(
       name: "CCapstone", pkgConfig: "capstone", providers: [.apt(["libcapstone-dev"])]),
+    .systemLibrary(
+      name: "CDebugInfo", pkgConfig: "libdw", providers: [.apt(["libdw-dev", "libbz2-dev"])]),
     .systemLibrary(name: "CLinux"),
     .target(
       name: "ObjectFile",
@@ -35,7 +37,8 @@ let package = Package(
       ],
       swiftSettings: strict),
     .target(name: "Disassembly", dependencies: ["CCapstone"], swiftSettings: strict),
-    .target(name: "StaticCalls", dependencies: ["ObjectFile", "Disassembly"], swiftSettings: strict),
+    .target(name: "DebugInfo", dependencies: ["CDebugInfo"], swiftSettings: strict),
+    .target(name: "StaticCalls", dependencies: ["DebugInfo", "Disassembly", "ObjectFile"], swiftSettings: strict),
     .target(name: "Reports", dependencies: ["ObjectFile", "StaticCalls"], swiftSettings: strict),
     .executableTarget(
       name: "staticcall",
