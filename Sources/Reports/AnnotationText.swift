@@ -40,7 +40,7 @@ public func count(_ number: Int, _ noun: String, plural: String? = nil) -> Strin
 }
 
 /// A number with its thousands set apart.
-func grouped(_ number: Int) -> String {
+public func grouped(_ number: Int) -> String {
   var digits = String(number)
   var position = digits.count - 3
   while position > 0 {

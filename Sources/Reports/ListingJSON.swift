@@ -1,4 +1,3 @@
-import FoundationEssentials
 import ObjectFile
 public import StaticCalls
 
@@ -13,11 +12,7 @@ public struct ListingDocument: Encodable {
   }
 
   /// The document as UTF-8, with sorted keys. Ends in a newline.
-  public func text() throws -> String {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-    return String(decoding: try encoder.encode(self), as: UTF8.self) + "\n"
-  }
+  public func text() throws -> String { try jsonText(of: self) }
 
   private struct Object: Encodable {
     let path: String
@@ -70,7 +65,12 @@ public struct ListingDocument: Encodable {
     let section: String
     let offset: Int
     let function: String?
+    /// The function's name as its language writes it, where that is another.
+    let functionName: String?
     let functionOffset: Int?
+    /// The source line, where the object has debugging information.
+    let file: String?
+    let line: Int?
     /// `call`, `tail`, `cond-tail`, or absent for a use that is no branch.
     let kind: String?
     let shape: String
@@ -83,6 +83,9 @@ public struct ListingDocument: Encodable {
       section = site.section
       offset = site.offset
       function = site.function
+      functionName = site.functionDisplayName == site.function ? nil : site.functionDisplayName
+      file = site.source?.file
+      line = site.source?.line
       functionOffset = site.functionOffset
       kind = site.kind?.rawValue
       shape = site.shape.rawValue

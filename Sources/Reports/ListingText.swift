@@ -2,17 +2,26 @@ public import StaticCalls
 public import ObjectFile
 
 extension Listing {
-  /// The listing for people: a heading, a line for each use of a trampoline, and where to read on. Ends in a newline.
-  public func text(for path: String) -> String {
+  /// The listing for people: a heading, a line for each use of a trampoline, and where to read on; or only how many there are of each
+  /// kind. Ends in a newline.
+  public func text(for path: String, isSummary: Bool = false, demangles: Bool = true) -> String {
     let calls = sites.filter { $0.kind != nil }
     let keys = Set(sites.map(\.callName)).count
     guard !sites.isEmpty || table != .none else { return "\(path): \(machine.displayName), no static calls\n" }
     var text =
       "\(path): \(machine.displayName), \(count(calls.count, "call site")) of \(count(keys, "key")), \(tableText)\n"
+    if isSummary { return text + summary }
     if !sites.isEmpty {
-      let heading = ["  SITE", "IN", "KIND", "THROUGH", "KEY", "STATE"]
+      let hasSource = sites.contains { $0.source != nil }
+      let heading = ["  SITE", "IN", "KIND", "THROUGH", "KEY", "STATE"] + (hasSource ? ["SOURCE"] : [])
       text += Reports.table(
-        [heading] + sites.map { ["  " + $0.siteText, $0.inText, $0.kindText, $0.through, $0.callName, $0.stateText] })
+        [heading]
+          + sites.map { site in
+            let cells = [
+              "  " + site.siteText, site.inText(demangles), site.kindText, site.through, site.callName, site.stateText,
+            ]
+            return cells + (hasSource ? [site.source.map { "\($0.file):\($0.line)" } ?? "-"] : [])
+          })
     }
     for change in changes { text += change.text }
     for stale in staleEntries { text += "  \(stale)\n" }
@@ -21,6 +30,24 @@ extension Listing {
       text += "To read on: \(codes.map { "staticcall explain \($0.rawValue)" }.joined(separator: ", "))\n"
     }
     return text
+  }
+
+  /// How many uses of each kind there are: by key, then by shape.
+  private var summary: String {
+    func rows(_ title: String, _ name: (Site) -> String) -> [[String]] {
+      let groups = Dictionary(grouping: sites, by: name).sorted { $0.key < $1.key }
+      return groups.enumerated().map { number, group in
+        func amount(_ states: SiteState...) -> String { grouped(group.value.count { states.contains($0.state) }) }
+        return [
+          number == 0 ? "  \(title)" : "  ", group.key, grouped(group.value.count), amount(.inTable),
+          amount(.notInTable),
+          amount(.convertible), amount(.staysIndirect, .notPatchable), amount(.leftOut, .addressTaken),
+        ]
+      }
+    }
+    guard !sites.isEmpty else { return "" }
+    let heading = ["  ", "", "USES", "IN TABLE", "NOT YET", "CAN BE MADE DIRECT", "STAY", "NO SITE"]
+    return Reports.table([heading] + rows("KEY", \.callName) + rows("SHAPE", \.shape.rawValue))
   }
 
   private var tableText: String {
@@ -45,9 +72,9 @@ extension Listing.Change {
 
 extension Listing.Site {
   fileprivate var siteText: String { "\(section)+0x\(String(offset, radix: 16))" }
-  fileprivate var inText: String {
+  fileprivate func inText(_ demangles: Bool) -> String {
     guard let function, let functionOffset else { return "-" }
-    return "\(function)+0x\(String(functionOffset, radix: 16))"
+    return "\(demangles ? functionDisplayName ?? function : function)+0x\(String(functionOffset, radix: 16))"
   }
   fileprivate var kindText: String { kind?.rawValue ?? "-" }
   fileprivate var stateText: String { state.rawValue + (code.map { " [\($0.rawValue)]" } ?? "") }

@@ -1,3 +1,4 @@
+import DebugInfo
 public import ObjectFile
 
 /// Every use of a trampoline in one object, independent of the object itself.
@@ -24,6 +25,8 @@ public struct Listing: Sendable {
     /// Section offset, in bytes.
     public var offset: Int
     public var function: String?
+    /// The function's name as its language writes it.
+    public var functionDisplayName: String? { function.map(demangled) }
     /// Distance from the function's start, in bytes.
     public var functionOffset: Int?
     public var kind: CallKind?
@@ -34,6 +37,14 @@ public struct Listing: Sendable {
     public var state: SiteState
     /// Why the use is not in the table, where it cannot be.
     public var code: Code?
+    /// The source line of the call, where the object has debugging information.
+    public var source: SourceLine?
+  }
+
+  /// A line of a source file, as the compiler wrote its name; counted from 1.
+  public struct SourceLine: Sendable {
+    public var file: String
+    public var line: Int
   }
 
   /// How a use of a trampoline relates to the table.
@@ -47,7 +58,15 @@ public struct Listing: Sendable {
     case addressTaken = "address taken"
   }
 
-  init(_ survey: Survey, _ object: borrowing ObjectFile, _ options: Options) {
+  /// Only the uses of certain static calls, by name.
+  public func filtered(toKeys names: [String]) -> Listing {
+    var listing = self
+    listing.sites = sites.filter { names.contains($0.callName) }
+    listing.changes = changes.filter { $0.callName.map(names.contains) ?? false }
+    return listing
+  }
+
+  init(_ survey: Survey, _ object: borrowing ObjectFile, _ lines: borrowing SourceLines?, _ options: Options) {
     let plan = TablePlan(survey, options)
     let present = Set(survey.table.entries.compactMap(\.site))
     let places = survey.places(in: object)
@@ -62,6 +81,10 @@ public struct Listing: Sendable {
         plan.missing == 0 ? .complete : .incomplete
       }
     sites = []
+    func source(of site: CallSite) -> SourceLine? {
+      lines?.line(section: site.section.rawValue, offset: site.offset.rawValue)
+        .map { SourceLine(file: $0.file, line: $0.number) }
+    }
     for site in survey.sites {
       let function = places.function(at: site.offset, of: site.section, object)
       let (state, code) = Self.state(of: site, isInTable: present.contains(site.position))
@@ -69,7 +92,8 @@ public struct Listing: Sendable {
         Site(
           section: object.name(of: site.section), offset: site.offset.rawValue, function: function?.name,
           functionOffset: function?.distance, kind: site.kind, shape: site.shape, through: site.through,
-          callName: survey.trampoline(of: site).displayName, state: state, code: code))
+          callName: survey.trampoline(of: site).displayName, state: state, code: code,
+          source: source(of: site)))
     }
   }
 

@@ -4,8 +4,8 @@ public struct Options: Sendable {
   public var trampolinePrefix = Array("__SCT__".utf8)
   /// Prefix of key symbols (`STATIC_CALL_KEY_PREFIX`).
   public var keyPrefix = Array("__SCK__".utf8)
-  /// Name of the table section.
-  public var tableSection = ".static_call_sites"
+  /// Names of the sections that are tables. The first is the one that annotate writes.
+  public var tableSections = [kernelTable]
   /// Lets the key slot of an entry name the trampoline where the object has no key symbol: the kernel's module loader looks the
   /// key up in `.static_call_tramp_key`.
   public var isModule = false
@@ -23,4 +23,14 @@ public struct Options: Sendable {
   public var isStrict = false
 
   public init() {}
+
+  /// Name of the table section.
+  var tableSection: String { tableSections.first ?? Self.kernelTable }
+
+  /// One of these is in every file that has to do with static calls.
+  var textsOfStaticCalls: [[UInt8]] { [trampolinePrefix] + tableSections.map { Array($0.utf8) } }
+
+  /// The table's section in the Linux kernel, and in user-space programs: there a C identifier, so that linkers mark its borders.
+  public static let kernelTable = ".static_call_sites"
+  public static let userTable = "static_call_sites"
 }

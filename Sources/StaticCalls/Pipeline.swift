@@ -1,3 +1,4 @@
+import DebugInfo
 import Disassembly
 import ObjectFile
 import SystemPackage
@@ -52,37 +53,62 @@ public enum Pipeline {
     try refusing {
       let object = try ObjectFile(reading: InputFile(FilePath(path)))
       let survey = try surveyObject(object, options, includingData: true)
-      var listing = Listing(survey, object, options)
+      var listing = Listing(survey, object, survey.sites.isEmpty ? nil : SourceLines(path), options)
       if disassembles { listing.changes = try ChangeLister(survey, object).changes(object) }
       return listing
     }
   }
 
-  /// Checks the table of the object at `path` in both directions: each entry is a valid site, and each site has one entry.
+  /// Checks the tables of the object, archive or linked image at `path` in both directions: each entry is a valid site, and each site
+  /// has one entry.
   public static func verify(_ path: String, _ options: Options) throws(Refusal) -> Verification {
+    try refusing { try StaticCalls.verify(FilePath(path), options) }
+  }
+
+  /// The same for a file that nobody asked for by name, such as one in a directory: `nil` where it is nothing that staticcall handles.
+  public static func verifyIfHandled(_ path: String, _ options: Options) throws(Refusal) -> Verification? {
     try refusing {
-      let object = try ObjectFile(reading: InputFile(FilePath(path)))
-      let survey = try surveyObject(object, options)
-      let findings = try TableVerification(of: survey, in: object, options).findings
-      return Verification(
-        entries: survey.table.entries.count,
-        diagnostics: Places.diagnostics(findings, in: object) + survey.callsLeft(in: object, includingConvertible: true)
-      )
+      switch try FileKind(of: InputFile(FilePath(path))) {
+      case .object, .image, .archive: try StaticCalls.verify(FilePath(path), options)
+      case .bitcode: Verification(subjects: [.bitcode(nil)])
+      case .otherElf, .other: nil
+      }
     }
+  }
+
+  /// Compares the call sites of two objects or linked images.
+  public static func compare(_ old: String, _ new: String, _ options: Options) throws(Refused) -> Comparison {
+    func sites(of path: String) throws(Refused) -> [ComparedSite] {
+      do {
+        return try sitesToCompare(FilePath(path), options)
+      } catch {
+        throw Refused(path: path, refusal: Refusal(any: error))
+      }
+    }
+    return Comparison(try sites(of: old), try sites(of: new))
+  }
+
+  /// Which of several files was not handled, and why.
+  public struct Refused: Error {
+    public var path: String
+    public var refusal: Refusal
+  }
+
+  /// The regular files in a directory and below it, in order, and the directories that cannot be read, each with the reason.
+  public static func files(below directory: String) -> (files: [String], unreadable: [Refused]) {
+    let contents = DirectoryContents(of: FilePath(directory))
+    return (
+      contents.files.map(\.string),
+      contents.unreadable.map { Refused(path: $0.path.string, refusal: Refusal($0.error)) }
+    )
   }
 
   /// Turns whatever a phase throws into a refusal.
   private static func refusing<Result>(_ body: () throws -> Result) throws(Refusal) -> Result {
     do {
       return try body()
-    } catch let error as ObjectFileError {
-      throw Refusal(error)
-    } catch let error as DisassemblyError {
-      throw Refusal([Diagnostic(.systemFailure, .error, error.message)])
-    } catch let refusal as Refusal {
-      throw refusal
     } catch {
-      throw Refusal([Diagnostic(.systemFailure, .error, "\(error)")])
+      throw Refusal(any: error)
     }
   }
 }

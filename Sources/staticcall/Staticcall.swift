@@ -20,8 +20,10 @@ struct Staticcall: ParsableCommand {
 
       Exit codes: 0 done, nothing found; 1 findings; 2 it could not be done; 64 wrong usage.
       """,
-    version: "staticcall 0.1.0",
-    subcommands: [Annotate.self, List.self, Verify.self, Explain.self])
+    version: "staticcall \(version)",
+    subcommands: [Annotate.self, List.self, Verify.self, Diff.self, Explain.self])
+
+  static let version = "0.1.0"
 
   /// ArgumentParser's own `main` prints in a way that takes a full disk for a success.
   static func main() {

@@ -5,13 +5,27 @@ import StaticCalls
 struct Verify: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "verify",
-    abstract: "Check the table of an object against its code.",
+    abstract: "Check tables against the code: objects, archives, linked programs, whole directories.",
     discussion: """
       Checks both directions: each entry is a call site that a runtime may patch, with the right key and flag, and each call site \
-      has exactly one entry. Nothing is changed. Silent, with exit code 0, when all is well; exit code 1 when something is found.
+      has exactly one entry. In a linked program the addresses are checked as they are there, and a table that the linker dropped \
+      is found. A directory is searched; what is no ELF file or archive there is skipped. Nothing is changed.
+
+      Silent, with exit code 0, when all is well; exit code 1 when something is found; 2 when something cannot be checked.
       """)
 
-  @OptionGroup var arguments: ObjectArguments
+  enum Format: String, ExpressibleByArgument, CaseIterable {
+    case text
+    case json
+    case sarif
+    case junit
+    case github
+  }
+
+  @OptionGroup var arguments: FileArguments
+
+  @Option(help: "Format of the report: for people, or for a CI system.")
+  var format = Format.text
 
   @Flag(help: "Fail as well when a call stays indirect or cannot be in the table.")
   var strict = false
@@ -24,34 +38,34 @@ struct Verify: ParsableCommand {
   @OptionGroup var naming: NamingOptions
 
   func run() throws {
-    let options = rewriting.apply(to: naming.options)
+    let options = rewriting.apply(to: naming.readingOptions)
     var console = Console()
-    var (objects, unchecked, entries, errors, warnings, faulty) = (0, 0, 0, 0, 0, 0)
-    for (path, result) in arguments.forEach({ path throws(Refusal) in try Pipeline.verify(path, options) }) {
-      switch result {
-      case .success(let verification):
-        for diagnostic in verification.diagnostics { console.report(diagnostic.text(for: path)) }
-        let found = verification.diagnostics.count { $0.severity == .error }
-        objects += 1
-        entries += verification.entries
-        errors += found
-        warnings += verification.diagnostics.count - found
-        faulty += verification.diagnostics.isEmpty ? 0 : 1
-      case .failure(let refusal):
-        unchecked += 1
-        console.complain(refusal, about: path)
-      }
+    var report = VerificationReport(isStrict: strict)
+    let (inputs, unreadable) = arguments.inputs()
+    for directory in unreadable { report.add(directory.path, .failure(directory.refusal)) }
+    let progress = Progress(of: inputs.count, "files")
+    let results = arguments.jobs.forEach(inputs) { input throws(Refusal) in
+      defer { progress.advance() }
+      return input.isNamed
+        ? try Pipeline.verify(input.path, options) : try Pipeline.verifyIfHandled(input.path, options)
     }
-    if errors > 0 || strict && warnings > 0 { console.note(.findings) }
-    if errors + warnings > 0 || verbose {
-      var found =
-        errors + warnings > 0
-        ? "\(count(errors, "error")) and \(count(warnings, "warning")) in \(count(faulty, "object"))"
-        : unchecked == 0 ? "all is well" : "nothing found"
-      if unchecked > 0 { found += "; \(count(unchecked, "object")) could not be checked" }
-      console.report(
-        "\(count(objects, "object")), \(count(entries, "table entry", plural: "table entries")): \(found)\n")
-    }
+    progress.end()
+    for (input, result) in results { report.add(input.path, result) }
+    try print(report, &console)
+    if report.hasFindings { console.note(.findings) }
+    if report.totals.unchecked > 0 { console.note(.failure) }
     try console.end()
+  }
+
+  private func print(_ report: VerificationReport, _ console: inout Console) throws {
+    switch format {
+    case .text: console.report(report.text(alwaysWithSummary: verbose))
+    case .json: console.report(try report.json())
+    case .sarif: console.report(try report.sarif(version: Staticcall.version))
+    case .junit: console.report(report.junit())
+    case .github: console.report(report.github())
+    }
+    // What could not be checked is said aloud in every format.
+    for (name, diagnostic) in report.complaints { console.complain(diagnostic, about: name) }
   }
 }

@@ -59,7 +59,7 @@ enum AArch64: Architecture {
   }
 
   /// The word at an offset where it is `b` or `bl`: bits 30 to 26 are 00101, bit 31 tells the two apart.
-  private static func branchWord(at offset: Int, in code: Span<UInt8>) -> UInt32? {
+  static func branchWord(at offset: Int, in code: Span<UInt8>) -> UInt32? {
     code.littleEndian(UInt32.self, at: offset).flatMap { $0 & 0x7c00_0000 == 0x1400_0000 ? $0 : nil }
   }
 

@@ -93,6 +93,13 @@ protocol Architecture {
   /// retarget.
   static func patchableBytes(of branch: Instruction, in code: Span<UInt8>) -> Range<Int>?
 
+  /// A direct branch that a runtime can retarget and that begins at an offset, whatever the bytes there are meant to be.
+  static func patchableBranch(at offset: Int, in code: Span<UInt8>) -> PatchableBranch?
+
+  /// Where a linker's stub goes that begins at an offset: an entry of a PLT, a veneer; `nil` where the code is none that is known.
+  /// `address` is that of the first byte of `code`.
+  static func stubTarget(at offset: Int, in code: Span<UInt8>, address: UInt64) -> StubTarget?
+
   /// A direct branch in the place of the last `room` bytes of an indirect one and what stands before it; `nil` where none fits
   /// or the branch has a form that is not understood. `code` is the section that holds it.
   static func directForm(of branch: Instruction, in code: Span<UInt8>, room: Int) -> DirectForm?
@@ -119,6 +126,22 @@ protocol Architecture {
 
   /// The shape of a call through a thunk.
   static var thunkShape: Shape { get }
+}
+
+/// A direct branch that a runtime can retarget.
+struct PatchableBranch: Equatable {
+  var kind: CallKind
+  /// In bytes.
+  var length: Int
+  /// Where it leads, as an offset from where the branch's own offset counts.
+  var target: Int
+}
+
+/// Where a linker's stub goes.
+enum StubTarget: Equatable {
+  case address(UInt64)
+  /// To the address in the eight bytes of memory at this address.
+  case memory(UInt64)
 }
 
 /// What a relocated field is.
@@ -166,6 +189,15 @@ public enum CallKind: String, Sendable {
   case tail
   /// A conditional jump: a conditional tail call.
   case conditionalTail = "cond-tail"
+
+  /// The kind in words.
+  var noun: String {
+    switch self {
+    case .call: "call"
+    case .tail: "tail call"
+    case .conditionalTail: "conditional tail call"
+    }
+  }
 
   /// The flags of the entry (include/linux/static_call_types.h: `STATIC_CALL_SITE_TAIL`).
   var flags: Int64 { self == .call ? 0 : 1 }

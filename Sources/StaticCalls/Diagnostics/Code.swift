@@ -62,6 +62,11 @@ public enum Code: String, CaseIterable, Sendable {
   case discardedSection = "SC112"
   case replaceableSite = "SC113"
   case entryFlags = "SC114"
+  case droppedTable = "SC115"
+  case mixedTables = "SC116"
+  case separateEntry = "SC117"
+  case staleSignature = "SC118"
+  case staleAddressTable = "SC119"
 
   /// What the code stands for, in a line.
   public var title: String { text.title }
@@ -491,6 +496,8 @@ public enum Code: String, CaseIterable, Sendable {
     }
   }
 
+  private static let rebuild = "`staticcall annotate --rebuild` on the object makes the table anew; then link again."
+
   private var tableText: Text? {
     switch self {
     case .tableSection:
@@ -499,69 +506,67 @@ public enum Code: String, CaseIterable, Sendable {
         """
         The section must be loaded, writable data (SHT_PROGBITS, SHF_ALLOC, SHF_WRITE) of whole 8-byte entries. The kernel divides the size by 8 and drops
         a rest without a word.
-        """, help: "`staticcall annotate --rebuild` makes the table anew.")
+        """, help: Self.rebuild)
     case .missingEntry:
       Text(
         "a call has no table entry",
         """
         The branch goes to a trampoline, and no entry names it. At run time it goes through the trampoline for ever and is never
-        patched: correct, and slower than it need be. Run `staticcall annotate` on the object.
-        """)
+        patched: correct, and slower than it need be.
+        """, help: "Run `staticcall annotate` on the object, before it is linked.")
     case .entryRelocation:
       Text(
         "an entry's relocations are wrong",
         """
         Each entry needs exactly two 32-bit PC-relative relocations: one for the address of the site, one for the key. With one
         missing (objtool leaves such entries behind when a key is missing), the linker fills in nonsense, and the runtime patches
-        whatever is there. `staticcall annotate --rebuild` makes the table anew.
-        """)
+        whatever is there.
+        """, help: Self.rebuild)
     case .notCode:
       Text(
         "an entry points at something that is not code",
-        "The runtime would write a branch into data. `staticcall annotate --rebuild` makes the table anew.")
+        "The address lies in data or nowhere. A runtime that patches the site writes a branch over whatever is there.",
+        help: Self.rebuild)
     case .wrongOpcode:
       Text(
         "an entry points at an instruction that is no site",
         """
         A runtime accepts call and jmp with a 32-bit displacement, conditional jumps with one (Linux 6.3 and later), and bl and b. At
-        anything else the kernel stops the machine. `staticcall annotate --rebuild` makes the table anew.
-        """)
+        anything else the kernel stops the machine.
+        """, help: Self.rebuild)
     case .flagMismatch:
       Text(
         "an entry's flag does not fit the branch",
         """
         Bit 0 of the key slot says that the site is a jump and not a call. With the wrong flag the kernel finds an opcode it does not
-        expect, and stops the machine. `staticcall annotate --rebuild` makes the table anew.
-        """)
+        expect, and stops the machine.
+        """, help: Self.rebuild)
     case .keyMismatch:
       Text(
         "an entry names another key than the branch's trampoline has",
         """
         An update of that other key would redirect this call to a function that was never meant for it, and an update of its own key
-        would not. `staticcall annotate --rebuild` makes the table anew.
-        """)
+        would not.
+        """, help: Self.rebuild)
     case .notAnInstruction:
       Text(
         "an entry does not point at the start of an instruction",
         """
         The runtime would overwrite the middle of an instruction, or a prefix together with half of the branch behind it. The code
         changed after the table was made, or the table was made by a tool that records prefixes as objtool does.
-        `staticcall annotate --rebuild` makes the table anew.
-        """)
+        """, help: Self.rebuild)
     case .noTrampoline:
       Text(
         "an entry points at a branch to something else",
         """
-        The branch does not go to a trampoline: an update would redirect an ordinary call. `staticcall annotate --rebuild` makes the
-        table anew.
-        """)
+        The branch does not go to a trampoline: an update would redirect an ordinary call.
+        """, help: Self.rebuild)
     case .duplicateEntry:
       Text(
         "two entries own the same bytes",
         """
-        Two entries name one site, or two sites overlap. An update of one destroys the other. `staticcall annotate --rebuild` makes
-        the table anew.
-        """)
+        Two entries name one site, or two sites overlap. An update of one destroys the other.
+        """, help: Self.rebuild)
     case .keyAlignment:
       Text(
         "a key is not aligned",
@@ -574,22 +579,60 @@ public enum Code: String, CaseIterable, Sendable {
         "an entry points into a section that is discarded",
         """
         Sections like .discard.text never reach the program; the link fails, or the entry names some other code.
-        `staticcall annotate --rebuild` makes the table anew.
-        """)
+        """, help: Self.rebuild)
     case .replaceableSite:
       Text(
         "an entry refers to its site through a weak symbol",
         """
         When another object overrides the weak function, the linker lets the entry point into the other function, at an offset that
-        means nothing there. All common linkers do. `staticcall annotate --rebuild` makes the table anew, through section symbols.
-        """)
+        means nothing there. All common linkers do.
+        """, help: Self.rebuild)
     case .entryFlags:
       Text(
         "an entry has flags that belong to the runtime",
         """
         Bit 1 of the key slot is set by the kernel at boot for sites in init code. In an object it must be 0, or the site is skipped.
-        `staticcall annotate --rebuild` makes the table anew.
-        """)
+        """, help: Self.rebuild)
+    case .mixedTables:
+      Text(
+        "tables that a linker orders and tables that it does not",
+        """
+        Some of the object's tables have the flag SHF_LINK_ORDER and others of the same name have not. GNU ld refuses to link them together
+        ("has both ordered and unordered sections"). The objects that were combined were annotated with different --abi options.
+        """, help: "Annotate all objects with the same --abi.")
+    case .separateEntry:
+      Text(
+        "an entry and its site can be discarded apart",
+        """
+        The site is in one section group (COMDAT, for C++ inline functions and templates) and the entry in another or in none, or the table
+        is tied to another section. When the linker keeps another object's copy, the link fails, or the entry goes and the call is
+        never patched.
+        """, help: Self.rebuild)
+    case .staleSignature:
+      Text(
+        "a section group has the wrong signature",
+        """
+        The signature is the symbol by whose name linkers tell which groups are the same. Here it is a symbol that has nothing to do with the
+        group's sections: some tool has inserted symbols and left the number as it was, as objtool does. Linkers then keep two copies of
+        one function, or discard the only one.
+        """, help: "Compile the object again, and find the tool that changed it afterwards.")
+    case .staleAddressTable:
+      Text(
+        "the table of symbols with a significant address is stale",
+        """
+        .llvm_addrsig lists by number the symbols whose addresses are compared, which folding of identical code must keep apart. The numbers
+        here are no symbols of this object: some tool has changed the symbol table and left the numbers as they were.
+        """, help: "Compile the object again, and find the tool that changed it afterwards.")
+    case .droppedTable:
+      Text(
+        "a linked image has static calls and no table",
+        """
+        Nothing refers to a table, so a linker that collects garbage (--gc-sections) drops it without a word, unless the linker script
+        keeps it; and where the objects were never annotated there is none. The program works, and no call is ever patched.
+        """,
+        help:
+          "Annotate the objects before linking, and keep the table: with KEEP(*(.static_call_sites)) in the linker script, or without --gc-sections."
+      )
     default: nil
     }
   }

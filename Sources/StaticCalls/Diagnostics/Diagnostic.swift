@@ -1,3 +1,4 @@
+import Disassembly
 import ObjectFile
 
 /// How much a finding weighs.
@@ -32,18 +33,43 @@ struct Finding: Sendable {
 public struct Diagnostic: Equatable, Sendable {
   public var code: Code
   public var severity: Severity
-  /// `function+0x1c`, or `.text+0x1c` where no symbol covers the place; `nil` for a finding about the whole object.
-  public var place: String?
+  /// `nil` for a finding about the whole object.
+  public var location: DiagnosticLocation?
   public var message: String
   /// What to do about it, a sentence each.
   public var help: [String]
 
-  public init(_ code: Code, _ severity: Severity, at place: String? = nil, _ message: String, help: [String] = []) {
+  public init(
+    _ code: Code, _ severity: Severity, at location: DiagnosticLocation? = nil, _ message: String, help: [String] = []
+  ) {
     self.code = code
     self.severity = severity
-    self.place = place
+    self.location = location
     self.message = message
     self.help = help
+  }
+
+  /// The location as people write it.
+  public var place: String? { location?.description }
+}
+
+/// A place of an object or of a linked image, by the names that people know.
+public struct DiagnosticLocation: Equatable, Sendable, CustomStringConvertible {
+  public var section: String?
+  /// Section offset, in bytes.
+  public var offset: Int?
+  /// The function or label at or before the place, and the distance from it in bytes.
+  public var function: String?
+  public var functionOffset: Int?
+  /// In a linked image, the address.
+  public var address: UInt64?
+
+  /// `function+0x1c`; where no symbol covers the place `.text+0x1c`, or the address.
+  public var description: String {
+    func with(_ name: String, _ distance: Int) -> String { "\(name)+0x\(String(distance, radix: 16))" }
+    if let function, let functionOffset { return with(function, functionOffset) }
+    if let section, let offset { return with(section, offset) }
+    return address.map { "0x\(String($0, radix: 16))" } ?? section ?? ""
   }
 }
 
@@ -52,6 +78,16 @@ public struct Refusal: Error, Equatable, Sendable {
   public var diagnostics: [Diagnostic]
 
   public init(_ diagnostics: [Diagnostic]) { self.diagnostics = diagnostics }
+
+  /// Whatever a phase throws.
+  init(any error: any Error) {
+    switch error {
+    case let error as ObjectFileError: self.init(error)
+    case let error as DisassemblyError: self.init([Diagnostic(.systemFailure, .error, error.message)])
+    case let refusal as Refusal: self = refusal
+    default: self.init([Diagnostic(.systemFailure, .error, "\(error)")])
+    }
+  }
 
   init(_ error: ObjectFileError) {
     let code: Code =
@@ -89,10 +125,14 @@ struct Places {
     functions.name(of: offset.rawValue, in: section).map { (object.name(of: $0.symbol), $0.distance) }
   }
 
-  /// `function+0x1c`, or `.text+0x1c` where no symbol covers the place.
-  func describe(_ offset: SectionOffset, of section: SectionIndex, _ object: borrowing ObjectFile) -> String {
-    let place = function(at: offset, of: section, object) ?? (object.name(of: section), offset.rawValue)
-    return "\(place.name)+0x\(String(place.distance, radix: 16))"
+  /// A place by its names.
+  func locate(
+    _ offset: SectionOffset, of section: SectionIndex, _ object: borrowing ObjectFile
+  ) -> DiagnosticLocation {
+    let function = function(at: offset, of: section, object)
+    return DiagnosticLocation(
+      section: object.name(of: section), offset: offset.rawValue, function: function?.name,
+      functionOffset: function?.distance)
   }
 
   /// Findings as they are reported. The help for a code follows its first finding.
@@ -102,10 +142,10 @@ struct Places {
     var helped: Set<Code> = []
     var diagnostics: [Diagnostic] = []
     for finding in findings {
-      let place = finding.section.map { places.describe(finding.offset, of: $0, object) }
+      let location = finding.section.map { places.locate(finding.offset, of: $0, object) }
       diagnostics.append(
         Diagnostic(
-          finding.code, finding.severity, at: place, finding.message,
+          finding.code, finding.severity, at: location, finding.message,
           help: helped.insert(finding.code).inserted ? finding.code.help : []))
     }
     return diagnostics

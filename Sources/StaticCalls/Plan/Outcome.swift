@@ -66,7 +66,8 @@ public struct Annotation: Sendable {
     let present = Set(survey.table.entries.compactMap(\.site))
     additions = plan.entries.filter { !present.contains($0.site.position) }.map { entry in
       Addition(
-        place: places.describe(entry.site.offset, of: entry.site.section, object), kind: entry.site.kind ?? .call,
+        place: places.locate(entry.site.offset, of: entry.site.section, object).description,
+        kind: entry.site.kind ?? .call,
         callName: survey.trampoline(of: entry.site).displayName)
     }
   }
@@ -78,18 +79,19 @@ extension Survey {
   func callsLeft(in object: borrowing ObjectFile, includingConvertible: Bool = false) -> [Diagnostic] {
     var all = findings
     for site in sites {
-      let code: Code
+      let name = trampoline(of: site).displayName
+      let (code, message): (Code, String)
       switch site.status {
       case .direct, .leftOut, .left(.addressTaken), .left(.storedAddress): continue
-      case .left(let reason): code = reason
-      case .convertible(let rewrite):
+      case .left(let reason): (code, message) = (reason, reason.describe(callThrough: site.through, of: name))
+      case .convertible:
         guard includingConvertible else { continue }
-        code = rewrite.route.codeWhenLeft
+        let through = site.through == "GOT" ? "the GOT" : site.through
+        (code, message) = (
+          .missingEntry, "call through \(through) to \(name) has no table entry; annotate makes it direct"
+        )
       }
-      all.append(
-        Finding(
-          code, .warning, section: site.section, offset: site.offset,
-          code.describe(callThrough: site.through, of: trampoline(of: site).displayName)))
+      all.append(Finding(code, .warning, section: site.section, offset: site.offset, message))
     }
     all.sort { ($0.section ?? SectionIndex(0), $0.offset) < ($1.section ?? SectionIndex(0), $1.offset) }
     return Places.diagnostics(all, in: object)

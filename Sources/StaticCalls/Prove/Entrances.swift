@@ -48,7 +48,7 @@ struct Entrances {
     collectSymbols(in: sections, object)
     for table in object.sections where table.type == .rela && table.size != 0 {
       // The sites themselves: a patcher changes where they lead, and nothing else.
-      if object.name(of: SectionIndex(Int(table.info)), is: Array(options.tableSection.utf8)) { continue }
+      if options.tableSections.contains(object.name(of: SectionIndex(Int(table.info)))) { continue }
       try collectRelocations(in: table, of: sections, object)
     }
     isIncomplete = object.sections.contains { table in

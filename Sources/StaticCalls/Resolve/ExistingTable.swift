@@ -10,10 +10,10 @@ struct ExistingTable {
   private(set) var faults: [Finding] = []
 
   init(in object: borrowing ObjectFile, _ options: Options) throws(ObjectFileError) {
-    let name = Array(options.tableSection.utf8)
+    let names = options.tableSections.map { Array($0.utf8) }
     let architecture = StaticCalls.architecture(of: object.machine)
     for section in object.sections.dropFirst() where section.type != .null {
-      guard object.name(of: section.index, is: name) else { continue }
+      guard names.contains(where: { object.name(of: section.index, is: $0) }) else { continue }
       sections.append(section.index)
       try read(section, architecture.tableRelocation, object)
     }
@@ -26,13 +26,19 @@ struct ExistingTable {
   private mutating func read(
     _ section: Section, _ type: RelocationType, _ object: borrowing ObjectFile
   ) throws(ObjectFileError) {
-    checkHeader(of: section)
+    checkHeader(of: section, isUserTable: object.name(of: section.index) == Options.userTable)
     guard section.type == .progbits else { return }
     var fields = [Field](repeating: Field(), count: Int(section.size) / Self.fieldSize)
     for table in object.relocationSections(of: section.index) {
       try object.withRelocations(in: table) { relocations in
-        for position in relocations.indices where relocations[position].type != .none {
+        for position in relocations.indices {
           let offset = relocations[position].offset.rawValue
+          guard relocations[position].type != .none else {
+            if offset % Self.fieldSize == 0, offset / Self.fieldSize < fields.count {
+              fields[offset / Self.fieldSize].isVoid = true
+            }
+            continue
+          }
           guard offset % Self.fieldSize == 0, offset / Self.fieldSize < fields.count else {
             faults.append(
               Finding(
@@ -52,7 +58,7 @@ struct ExistingTable {
     }
   }
 
-  private mutating func checkHeader(of section: Section) {
+  private mutating func checkHeader(of section: Section, isUserTable: Bool) {
     func fault(_ message: String) {
       faults.append(Finding(.tableSection, .error, section: section.index, message))
     }
@@ -62,7 +68,11 @@ struct ExistingTable {
     }
     if !section.flags.contains(.alloc) { fault("the table's section is not loaded (no SHF_ALLOC)") }
     // The kernel sorts the table where it is (kernel/static_call_inline.c, static_call_sort_entries).
-    if !section.flags.contains(.write) { fault("the table's section is not writable (no SHF_WRITE)") }
+    if !isUserTable, !section.flags.contains(.write) { fault("the table's section is not writable (no SHF_WRITE)") }
+    // objtool's tables are not aligned; linkers align them, and the kernel's linker script does.
+    if isUserTable, section.alignment < 4 {
+      fault("the table's section is aligned to \(section.alignment), not to 4 bytes")
+    }
     // `ld -r` drops the entry size.
     if section.entrySize != 0, section.entrySize != UInt64(Self.entrySize) {
       fault("the table's section says that an entry takes \(section.entrySize) bytes, not \(Self.entrySize)")
@@ -73,6 +83,8 @@ struct ExistingTable {
   struct Field {
     var relocation: Relocation?
     var count = 0
+    /// Whether there is one that does nothing (`R_*_NONE`), as linkers leave behind where they discarded what it referred to.
+    var isVoid = false
   }
 }
 
@@ -100,7 +112,8 @@ struct TableEntry {
     self.number = number
     for (field, name) in [(site, "address"), (key, "key")] {
       if field.count != 1 {
-        fault = "its \(name) has \(field.count == 0 ? "no relocation" : "\(field.count) relocations")"
+        let none = field.isVoid ? "no relocation any more (R_*_NONE): what it named was discarded" : "no relocation"
+        fault = "its \(name) has \(field.count == 0 ? none : "\(field.count) relocations")"
       } else if let relocation = field.relocation, relocation.type != type {
         fault = "its \(name) has a relocation of type \(relocation.type.rawValue), not \(type.rawValue)"
       }

@@ -1,12 +1,5 @@
 import ObjectFile
 
-/// What verification found in an object.
-public struct Verification: Sendable {
-  /// Entries of the table.
-  public var entries: Int
-  public var diagnostics: [Diagnostic]
-}
-
 /// The check of an object's table in both directions: each entry is a valid site with the right key and flags, and each site
 /// has exactly one entry. The rules are those of a runtime that patches the sites (arch/x86/kernel/static_call.c stops the
 /// machine at a site it does not expect).
@@ -49,7 +42,7 @@ struct TableVerification {
       findings.append(
         Finding(
           .missingEntry, .error, section: site.section, offset: site.offset,
-          "\(site.kind?.rawValue ?? "use") of \(survey.trampoline(of: site).displayName) has no table entry"))
+          "\(site.kind?.noun ?? "use") of \(survey.trampoline(of: site).displayName) has no table entry"))
     }
     reportOverlaps(of: sites.values.filter { occupied[$0.position] != nil })
   }
@@ -76,7 +69,7 @@ struct TableVerification {
       report(.entryFlags, entry, "has flags \(entry.flags); in an object only bit 0 may be set", at: site.position)
     } else if let kind = site.kind, entry.flags != kind.flags {
       let said = entry.flags == 0 ? "a call" : "a tail call"
-      report(.flagMismatch, entry, "is marked as \(said), and the branch is a \(kind.rawValue)", at: site.position)
+      report(.flagMismatch, entry, "is marked as \(said), and the branch is a \(kind.noun)", at: site.position)
     }
     guard let key = entry.key else { return }
     let expected: SymbolIndex? =

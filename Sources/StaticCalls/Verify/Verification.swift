@@ -1,0 +1,102 @@
+import ObjectFile
+import SystemPackage
+
+/// What verification found in a file.
+public struct Verification: Sendable {
+  /// What was looked at: the file itself, or members of the archive that it is.
+  public var subjects: [Subject] = []
+
+  /// One object or linked image.
+  public struct Subject: Sendable {
+    /// Its name in the archive that holds it.
+    public var member: String?
+    public var kind: Kind
+    /// Entries of its tables.
+    public var entries = 0
+    public var diagnostics: [Diagnostic] = []
+    /// Why it could not be checked.
+    public var refusal: Refusal?
+  }
+
+  /// What a file or member is, as far as verification cares.
+  public enum Kind: String, Sendable {
+    case object
+    case image
+    /// Intermediate code, in which there are no call sites yet.
+    case bitcode
+  }
+
+  /// What was found in all of them.
+  public var diagnostics: [Diagnostic] { subjects.flatMap(\.diagnostics) }
+}
+
+extension Verification {
+  /// Verifies a relocatable object.
+  init(_ object: borrowing ObjectFile, member: String? = nil, _ options: Options) throws {
+    let survey = try surveyObject(object, options)
+    let findings =
+      try TableVerification(of: survey, in: object, options).findings
+      + SectionVerification(of: survey, in: object).findings
+    let left = survey.callsLeft(in: object, includingConvertible: true)
+    subjects = [
+      Subject(
+        member: member, kind: .object, entries: survey.table.entries.count,
+        diagnostics: Places.diagnostics(findings, in: object) + left)
+    ]
+  }
+
+  /// Verifies a linked image.
+  init(_ image: borrowing LinkedImage, _ options: Options) throws {
+    let verification = try ImageVerification(of: image, options)
+    subjects = [
+      Subject(kind: .image, entries: verification.entries, diagnostics: verification.diagnostics)
+    ]
+  }
+
+  /// Verifies each object in an archive; other members are left out. Where nothing in a member's bytes looks like a static call, nothing else of it is read.
+  init(_ archive: borrowing Archive, at path: FilePath, _ options: Options) {
+    func subject(_ name: String, _ kind: FileKind, _ object: () throws -> ObjectFile) throws -> [Subject] {
+      switch kind {
+      case .object: try Verification(object(), member: name, options).subjects
+      case .bitcode: [.bitcode(name)]
+      case .image, .archive, .otherElf, .other: []
+      }
+    }
+    let texts = options.textsOfStaticCalls
+    for member in archive.members {
+      do {
+        if archive.isThin {
+          let file = try InputFile(path.removingLastComponent().pushing(FilePath(member.name)))
+          subjects += try subject(member.name, FileKind(of: file)) { try ObjectFile(reading: file) }
+          continue
+        }
+        switch archive.kind(of: member) {
+        case .object where !archive.holds(anyOf: texts, in: member):
+          subjects.append(Subject(member: member.name, kind: .object))
+        case let kind: subjects += try subject(member.name, kind) { try archive.object(member) }
+        }
+      } catch {
+        subjects.append(Subject(member: member.name, kind: .object, refusal: Refusal(any: error)))
+      }
+    }
+  }
+}
+
+extension Verification.Subject {
+  /// Bitcode among other files: not a failure, and no assurance either.
+  static func bitcode(_ member: String?) -> Self {
+    let warning = Diagnostic(
+      .noMachineCode, .warning, "LLVM bitcode, in which there is nothing to verify yet", help: Code.noMachineCode.help)
+    return Self(member: member, kind: .bitcode, diagnostics: [warning])
+  }
+}
+
+/// Verifies the file at `path`, whatever it is.
+func verify(_ path: FilePath, _ options: Options) throws -> Verification {
+  let input = try InputFile(path)
+  switch try FileKind(of: input) {
+  case .image: return try Verification(LinkedImage(reading: input), options)
+  case .archive: return Verification(try Archive(reading: input), at: path, options)
+  case .object, .bitcode, .otherElf, .other: return try Verification(ObjectFile(reading: input), options)
+  }
+}
