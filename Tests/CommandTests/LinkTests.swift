@@ -70,6 +70,53 @@ struct LinkTests {
   }
 
   @Test(arguments: Target.allCases, Linker.allCases)
+  func linkedImagesVerifyAndADroppedTableIsFound(_ target: Target, _ linker: Linker) async throws {
+    let scratch = try Scratch()
+    let objects = try await objects(for: target, in: scratch)
+    for (name, options) in [("program", []), ("static", ["-static"])] {
+      try await linker.link(objects.annotated, for: target, to: scratch.file(name), options)
+      let run = try await staticcall(["verify", "--strict", name], scratch)
+      #expect((run.status, run.output, run.errors) == (0, "", ""), "\(name)")
+    }
+    try await linker.link(objects.plain, for: target, to: scratch.file("plain"))
+    try await linker.link(objects.annotated, for: target, to: scratch.file("collected"), ["-Wl,--gc-sections"])
+    for name in ["plain", "collected"] {
+      let run = try await staticcall(["verify", name], scratch)
+      #expect(run.status == 1)
+      #expect(run.output.contains(" direct calls of trampolines, the first of "), "\(run.output)")
+    }
+  }
+
+  /// In a shared object a call may go through the PLT, or be bound to the trampoline beside it.
+  @Test(arguments: Target.allCases, Linker.allCases)
+  func sharedObjectsVerify(_ target: Target, _ linker: Linker) async throws {
+    let scratch = try Scratch()
+    let hidden = [".hidden __SCK__a, __SCK__b", ".hidden __SCK__a, __SCK__b, __SCT__a, __SCT__b"]
+    for (number, visibility) in hidden.enumerated() {
+      let object = try await scratch.make(
+        Sample.direct + """
+
+          __SCK__a: .quad 0
+          __SCK__b: .quad 0
+          .globl __SCK__a, __SCK__b, __SCT__a, __SCT__b
+          \(visibility)
+          .section .static_call.text,"ax",%progbits
+          .type __SCT__a, %function
+          __SCT__a: ret
+          .type __SCT__b, %function
+          __SCT__b: ret
+          """, for: target)
+      try #require(await staticcall(["annotate", "a.o"], scratch).status == 0)
+      let options = ["-shared", "-nostdlib"]
+      try await linker.link([object], for: target, to: scratch.file("lib\(number).so"), options)
+      let run = try await staticcall(["verify", "-v", "--strict", "lib\(number).so"], scratch)
+      #expect((run.status, run.output) == (0, "1 linked image, 2 table entries: all is well\n"), "\(run.errors)")
+      try await linker.link([object], for: target, to: scratch.file("gone.so"), options + ["-Wl,--gc-sections"])
+      #expect(try await staticcall(["verify", "gone.so"], scratch).output.contains("[SC115]"))
+    }
+  }
+
+  @Test(arguments: Target.allCases, Linker.allCases)
   func combinedTablesAreUpToDate(_ target: Target, _ linker: Linker) async throws {
     let scratch = try Scratch()
     let combined = scratch.file("combined.o")

@@ -40,6 +40,53 @@ import Testing
     #expect(stale.contains("\n  entry 0: it names another key than the branch's trampoline has\n"))
   }
 
+  @Test func usesOfOneKeyOrTheirNumbers() async throws {
+    let scratch = try Scratch()
+    try await scratch.make(Sample.direct)
+    let key = try await staticcall("list", "-k", "b", "a.o", in: scratch.path)
+    #expect(key.output.contains("1 call site of 1 key, no table\n"))
+    #expect(key.output.split(separator: "\n").count == 3, "\(key.output)")
+    let summary = try await staticcall("list", "--summary", "a.o", in: scratch.path)
+    let rows = summary.output.split(separator: "\n").map { $0.split(separator: " ").map(String.init) }
+    #expect(
+      rows.dropFirst(2) == [
+        ["KEY", "a", "1", "0", "1", "0", "0", "0"], ["b", "1", "0", "1", "0", "0", "0"],
+        ["SHAPE", "X1", "1", "0", "1", "0", "0", "0"], ["X2", "1", "0", "1", "0", "0", "0"],
+      ], "\(summary.output)")
+    #expect(try await staticcall("list", "--summary", "--disassemble", "a.o", in: scratch.path).status == 64)
+  }
+
+  /// Each language has names of its own for functions; a name that is none of theirs stays as it is.
+  @Test(arguments: [
+    ("_ZN3net7receiveEi", "net::receive(int)"), ("_ZN4core3fmt5write17h0123456789abcdefE", "core::fmt::write"),
+    ("$s3net7receiveyySiF", "net.receive(Swift.Int) -> ()"), ("_Z", "_Z"), ("_ZN", "_ZN"), ("plain", "plain"),
+  ])
+  func functionsHaveTheNamesOfTheirLanguage(_ symbol: String, name: String) async throws {
+    let scratch = try Scratch()
+    try await scratch.make(".type \"\(symbol)\", %function\n\"\(symbol)\": CALL __SCT__a\n.size \"\(symbol)\", 5")
+    let run = try await staticcall("list", "a.o", in: scratch.path)
+    #expect(run.output.contains("  \(name)+0x0  "), "\(run.output)")
+    let raw = try await staticcall("list", "--no-demangle", "a.o", in: scratch.path)
+    #expect(raw.output.contains("  \(symbol)+0x0  "), "\(raw.output)")
+    let json = try await staticcall("list", "--format", "json", "a.o", in: scratch.path)
+    #expect(json.output.contains("\"functionName\"") == (name != symbol), "\(json.output)")
+  }
+
+  @Test(
+    .enabled(if: Target.haveAllTools, "a compiler is not installed"), arguments: Target.allCases,
+    [["-g"], ["-gdwarf-4"], ["-g", "-gz"], ["-g", "-ffunction-sections"], []])
+  func theSourceLineIsThatOfTheCall(_ target: Target, _ options: [String]) async throws {
+    let scratch = try Scratch()
+    try scratch.write("void __SCT__a(void);\n\nint f(void) {\n  __SCT__a();\n  return 0;\n}\n".utf8, to: "a.c")
+    for compiler in [[target.gcc], ["clang", "--target=\(target.triple)"]] {
+      try await require(compiler[0], compiler.dropFirst() + ["-O2", "-c", "a.c"] + options, in: scratch.path)
+      let run = try await staticcall("list", "a.o", in: scratch.path)
+      #expect(run.output.contains("/a.c:4\n") == !options.isEmpty || run.output.contains("  a.c:4\n"), "\(run.output)")
+      let json = try await staticcall("list", "--format", "json", "a.o", in: scratch.path)
+      #expect(json.output.contains("\"line\" : 4") == !options.isEmpty)
+    }
+  }
+
   @Test func anObjectWithoutStaticCallsIsALine() async throws {
     let scratch = try Scratch()
     try await scratch.make("ret")

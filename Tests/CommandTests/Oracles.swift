@@ -103,18 +103,21 @@ func linkedEntries(of image: String) async throws -> [LinkedEntry] {
 }
 
 private let tableReader = "\(packageRoot)/Scripts/read-table.py"
-private let python = "/usr/bin/python3"
+let python = "/usr/bin/python3"
 
 /// Whether the table reader can run.
-let havePython: Bool = {
+let havePython = pythonHas("elftools")
+
+/// Whether Python is there, with a module.
+func pythonHas(_ module: String) -> Bool {
   let process = Process()
   process.executableURL = URL(fileURLWithPath: python)
-  process.arguments = ["-c", "import elftools"]
+  process.arguments = ["-c", "import \(module)"]
   process.standardError = FileHandle.nullDevice
   guard (try? process.run()) != nil else { return false }
   process.waitUntilExit()
   return process.terminationStatus == 0
-}()
+}
 
 /// A program of the toolchain, which may be there in another version too.
 func besideClang(_ name: String) -> String {

@@ -7,6 +7,10 @@ import Testing
   struct Input: CustomStringConvertible, Sendable {
     var description: String
     var message: String
+    /// Whether verify, which looks at linked images and archives as well, does not refuse it.
+    var isVerified: Bool {
+      message.hasSuffix("[SC006]") || message.contains("not a relocatable object") && !message.contains("core")
+    }
     /// Makes the file `in.o` in the directory.
     var make: @Sendable (Scratch) async throws -> Void
 
@@ -122,6 +126,7 @@ import Testing
     let before = try Fingerprint(scratch.file("in.o"))
     let names = scratch.contents
     for command in [["annotate"], ["annotate", "-o", "out.o"], ["annotate", "-n"], ["list"], ["verify"]] {
+      if input.isVerified, command == ["verify"] { continue }
       let run = try await run(staticcallPath, command + ["in.o"], in: scratch.path)
       #expect(run.status == 2, "\(command)")
       #expect(run.output == "", "\(command)")
@@ -174,7 +179,7 @@ import Testing
       ("pipe.o/x", "cannot open the file: Not a directory"),
     ]
     let names = scratch.contents
-    for (name, message) in places {
+    for (name, message) in places where command != "verify" || name != "directory.o" {
       let run = try await staticcall(command, name, in: scratch.path)
       #expect(run.status == 2)
       #expect(run.output == "")

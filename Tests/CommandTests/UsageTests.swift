@@ -19,7 +19,11 @@ import Testing
   @Test(arguments: [
     Misuse("annotate", message: "Error: Missing expected argument '<object> ...'"),
     Misuse("list", message: "Error: Missing expected argument '<object> ...'"),
-    Misuse("verify", message: "Error: Missing expected argument '<object> ...'"),
+    Misuse("verify", message: "Error: Missing expected argument '<file> ...'"),
+    Misuse("verify", "--format", "yaml", "a.o", message: "Error: The value 'yaml' is invalid for '--format <format>'"),
+    Misuse("diff", "a.o", message: "Error: Missing expected argument '<new>'"),
+    Misuse(
+      "list", "--summary", "--format", "json", "a.o", message: "Error: --summary is a text; JSON holds every use."),
     Misuse("polish", "a.o", message: "Error: "),
     Misuse("annotate", "--wrong", "a.o", message: "Error: Unknown option '--wrong'"),
     Misuse("annotate", "-x", "a.o", message: "Error: Unknown option '-x'"),

@@ -41,7 +41,8 @@ import Testing
       message: "error: .static_call_sites+0x0: the table takes 20 bytes, which is no whole number of 8-byte entries",
       table: right + ".long 0"),
     Broken(
-      code: "SC102", message: "error: tail+0x0: tail of b has no table entry", table: ".long caller - ., __SCK__a - ."),
+      code: "SC102", message: "error: tail+0x0: tail call of b has no table entry",
+      table: ".long caller - ., __SCK__a - ."),
     Broken(
       code: "SC103", message: "error: .static_call_sites+0x10: entry 2 is broken: its key has no relocation",
       table: right + ".long plain - ., 0"),
@@ -65,7 +66,7 @@ import Testing
       code: "SC105", message: "error: indirect+0x0: entry 2 is at an instruction that is no direct branch",
       table: right + ".long indirect - ., __SCK__a - .", extra: ".text\nindirect: blr x8", targets: [.aarch64]),
     Broken(
-      code: "SC106", message: "error: tail+0x0: entry 1 is marked as a call, and the branch is a tail",
+      code: "SC106", message: "error: tail+0x0: entry 1 is marked as a call, and the branch is a tail call",
       table: ".long caller - ., __SCK__a - .\n.long tail - ., __SCK__b - ."),
     Broken(
       code: "SC106", message: "error: caller+0x0: entry 0 is marked as a tail call, and the branch is a call",
@@ -220,7 +221,9 @@ import Testing
     #expect(
       bad.output == """
         bad.o: error: caller+0x0: call of a has no table entry [SC102]
-        bad.o: error: tail+0x0: tail of b has no table entry [SC102]
+          Run `staticcall annotate` on the object, before it is linked.
+        bad.o: error: tail+0x0: tail call of b has no table entry [SC102]
+        To read on: staticcall explain SC102
         2 objects, 2 table entries: 2 errors and 0 warnings in 1 object
 
         """)
@@ -234,7 +237,7 @@ import Testing
     let run = try await staticcall(["verify", "a.o"], scratch)
     #expect(run.status == 0)
     #expect(run.output.hasPrefix("a.o: warning: caller+0x5: call through "))
-    #expect(run.output.contains("to a stays indirect [SC030]\n"))
+    #expect(run.output.contains("to a has no table entry; annotate makes it direct [SC102]\n"))
     #expect(run.output.hasSuffix("1 object, 1 table entry: 0 errors and 1 warning in 1 object\n"))
     let strict = try await staticcall(["verify", "--strict", "a.o"], scratch)
     #expect(strict.status == 1)

@@ -185,7 +185,7 @@ import Testing
     let attempt = annotate(object) {
       $0.trampolinePrefix = Array("tramp_".utf8)
       $0.keyPrefix = Array("key_".utf8)
-      $0.tableSection = ".sites"
+      $0.tableSections = [".sites"]
     }
     #expect(attempt.annotation?.entries == 1)
     #expect(try ElfBytes(file: object).siteTable(".sites") == [SiteEntry(".text+0x0", "key_a", 0)])
