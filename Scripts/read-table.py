@@ -20,7 +20,8 @@ except ImportError:
     print("read-table: needs pyelftools (Debian: python3-pyelftools)", file=sys.stderr)
     sys.exit(2)
 
-TABLE = ".static_call_sites"
+# The kernel's table, and that of user space.
+TABLES = (".static_call_sites", "static_call_sites")
 # R_X86_64_PC32, R_AARCH64_PREL32
 RELATIVE = {"EM_X86_64": 2, "EM_AARCH64": 261}
 SHF_ALLOC, SHF_EXECINSTR = 0x2, 0x4
@@ -33,7 +34,7 @@ class Malformed(Exception):
 def object_entries(elf):
     """(site, key, flags) of each entry of an object, by its relocations."""
     for number, table in enumerate(elf.iter_sections()):
-        if table.name != TABLE:
+        if table.name not in TABLES:
             continue
         if table["sh_size"] % 8 or any(table.data()):
             raise Malformed("the table is no whole number of zeroed entries")
@@ -99,7 +100,7 @@ def linked_entries(elf):
         raise Malformed(f"{address:#x} is no code")
 
     for table in elf.iter_sections():
-        if table.name != TABLE:
+        if table.name not in TABLES:
             continue
         if not table["sh_flags"] & SHF_ALLOC or table["sh_size"] % 8:
             raise Malformed("the table is not loaded, or no whole number of entries")

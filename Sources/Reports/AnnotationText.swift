@@ -30,7 +30,8 @@ extension Annotation {
   private var changes: String {
     let new = added == entries || added == 0 ? "" : ", \(count(added, "of them new", plural: "of them new"))"
     let gone = removed == 0 ? "" : ", \(count(removed, "old one")) removed"
-    return "table of \(count(entries, "entry", plural: "entries"))\(new)\(gone)"
+    let elsewhere = moved == 0 ? "" : ", \(count(moved, "of them moved", plural: "of them moved"))"
+    return "table of \(count(entries, "entry", plural: "entries"))\(new)\(elsewhere)\(gone)"
   }
 }
 

@@ -67,7 +67,7 @@ public struct Listing: Sendable {
   }
 
   init(_ survey: Survey, _ object: borrowing ObjectFile, _ lines: borrowing SourceLines?, _ options: Options) {
-    let plan = TablePlan(survey, options)
+    let plan = TablePlan(survey, object, options)
     let present = Set(survey.table.entries.compactMap(\.site))
     let places = survey.places(in: object)
     machine = object.machine

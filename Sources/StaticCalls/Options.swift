@@ -1,3 +1,12 @@
+/// How an object's table is divided into sections.
+public enum TableLayout: Sendable {
+  /// One section, and one in each section group with call sites: what the kernel's linker script collects.
+  case kernel
+  /// One for each section with call sites, tied to it and in its group, so that linkers collect garbage, fold and discard both
+  /// together without a linker script.
+  case user
+}
+
 /// What the user asked for. The defaults are those of the Linux kernel.
 public struct Options: Sendable {
   /// Prefix of trampoline symbols (include/linux/static_call_types.h: `STATIC_CALL_TRAMP_PREFIX`).
@@ -6,6 +15,8 @@ public struct Options: Sendable {
   public var keyPrefix = Array("__SCK__".utf8)
   /// Names of the sections that are tables. The first is the one that annotate writes.
   public var tableSections = [kernelTable]
+  /// How the table is laid out where annotate writes it.
+  public var layout = TableLayout.kernel
   /// Lets the key slot of an entry name the trampoline where the object has no key symbol: the kernel's module loader looks the
   /// key up in `.static_call_tramp_key`.
   public var isModule = false

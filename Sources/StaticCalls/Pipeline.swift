@@ -21,7 +21,7 @@ public enum Pipeline {
       let survey = try surveyObject(object, options)
 
       // Plan: what the table must hold, as values. A call without a key, or where a table cannot follow it, ends here.
-      let plan = TablePlan(survey, options)
+      let plan = TablePlan(survey, object, options)
       try plan.refuseImpossible(survey, object, options)
       let annotation = Annotation(plan, survey, object, options, isDryRun: isDryRun)
 
@@ -35,7 +35,7 @@ public enum Pipeline {
       }
 
       // Emit: the edited object is made in memory, read back by the same reader and verified like any other.
-      let edit = EditPlan(writing: plan, over: survey.table, survey.index, options, object)
+      let edit = EditPlan(writing: plan, survey.index, options, object)
       let edited = try EditedObject(edit, of: object, from: input)
       try selfCheck(edited, of: object, survey, options)
 

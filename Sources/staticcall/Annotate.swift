@@ -17,6 +17,7 @@ struct Annotate: ParsableCommand {
 
   enum ABI: String, ExpressibleByArgument, CaseIterable {
     case linux
+    case user
   }
 
   @OptionGroup var arguments: ObjectArguments
@@ -24,7 +25,11 @@ struct Annotate: ParsableCommand {
   @Option(name: .shortAndLong, help: ArgumentHelp("Write the annotated object here instead.", valueName: "file"))
   var output: String?
 
-  @Option(help: "Layout of the table: that of the Linux kernel.")
+  @Option(
+    help: ArgumentHelp(
+      "Layout of the table: the Linux kernel's, or that of user space.",
+      discussion:
+        "user: \(Options.userTable), a part for each section with calls, which linkers keep or drop along with it."))
   var abi = ABI.linux
 
   @Flag(help: "The object is (part of) a kernel module: a call without a key names its trampoline instead.")
@@ -57,11 +62,16 @@ struct Annotate: ParsableCommand {
     if output == "-" { throw ValidationError("An object cannot be written to standard output: name a file.") }
     if output == "" { throw ValidationError("The name of the output must not be empty.") }
     if module, addMissingKeys { throw ValidationError("--module and --add-missing-keys exclude each other.") }
+    if module, abi == .user { throw ValidationError("--module is for the kernel, and --abi user is not.") }
     if verbose, quiet { throw ValidationError("--verbose and --quiet exclude each other.") }
   }
 
   func run() throws {
     var options = rewriting.apply(to: naming.options)
+    if abi == .user {
+      options.layout = .user
+      if naming.section == nil { options.tableSections = [Options.userTable] }
+    }
     options.isModule = module
     options.addMissingKeys = addMissingKeys
     options.rebuildsTable = rebuild

@@ -22,14 +22,17 @@ enum Linker: String, CaseIterable, Sendable {
       tool(target.gcc) != nil && allCases.allSatisfy { $0.program(for: target) != nil }
     }
 
-  /// Links objects into a program with the C library, as the target's gcc does it.
-  func link(_ objects: [String], for target: Target, to image: String, _ options: [String] = []) async throws {
+  /// Links objects into a program with the C or the C++ library, as the target's gcc does it.
+  func link(
+    _ objects: [String], cPlusPlus: Bool = false, for target: Target, to image: String, _ options: [String] = []
+  ) async throws {
     // The one way to choose a linker that every gcc understands: a directory in which it finds no other.
     let directory = image + ".linker"
     try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
     try? FileManager.default.createSymbolicLink(
       atPath: "\(directory)/ld", withDestinationPath: program(for: target) ?? "")
-    try await require(target.gcc, ["-B", directory, "-o", image] + options + objects)
+    let compiler = cPlusPlus ? target.gcc.replacing("gcc", with: "g++") : target.gcc
+    try await require(compiler, ["-B", directory, "-o", image] + options + objects)
   }
 
   /// Combines objects into one object.

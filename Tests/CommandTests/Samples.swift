@@ -21,9 +21,9 @@ enum Sample {
     .quad __SCK__a
     """
 
-  /// A call in a function that the linker may discard.
-  static let comdat = """
-    .section .text.inline,"axG",%progbits,inline,comdat
+  /// A call in a function that the linker may discard, by the convention from before section groups.
+  static let linkOnce = """
+    .section .gnu.linkonce.t.inline,"ax",%progbits
     .weak inline
     .type inline, %function
     inline: CALL __SCT__a

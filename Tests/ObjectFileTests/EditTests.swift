@@ -33,6 +33,45 @@ struct EditTests {
     #expect(try edited.newRelocations(in: ".rela.added") == ["0 f 0", "8 inner -7"])
   }
 
+  /// What readelf prints of the group is compared with what it printed before, with two more members at its end.
+  @Test(arguments: Target.allCases, Assembler.allCases)
+  func aSectionJoinsAGroup(_ target: Target, _ assembler: Assembler) async throws {
+    for movesSignature in [false, true] { try await expectThatASectionJoinsAGroup(target, assembler, movesSignature) }
+  }
+
+  private func expectThatASectionJoinsAGroup(
+    _ target: Target, _ assembler: Assembler, _ movesSignature: Bool
+  ) async throws {
+    let scratch = try Scratch()
+    let path = try await scratch.assemble(try fixtureText("sections.s"), for: target, with: assembler)
+    let elf = try ElfBytes(file: path)
+    let group = SectionIndex(try elf.section(".group"))
+    let text = SectionIndex(try elf.section(".text.shared"))
+    var plan = EditPlan()
+    if movesSignature { plan.localSymbols = [try elf.newSectionSymbol(".text.shared")] }
+    var added = addedSection("added", target, [(try elf.reference("f"), 0)])
+    added.group = group
+    added.flags.insert(.linkOrder)
+    added.link = text
+    plan.addedSections = [added, addedSection("other", target, [])]
+    try carryOut(plan, on: path, to: "\(path).edited")
+
+    let after = try ElfBytes(file: "\(path).edited")
+    let (section, relocations) = (elf.sectionCount, elf.sectionCount + 1)
+    #expect(after[section: section, .flags] == 0x283, "SHF_WRITE, SHF_ALLOC, SHF_LINK_ORDER and SHF_GROUP")
+    #expect(after[section: section, .link] == UInt64(text.rawValue))
+    #expect(after[section: relocations, .flags] == 0x240)
+    #expect(after[section: relocations + 1, .flags] == 3)
+    func member(_ index: Int) -> String {
+      let number = String(index)
+      return "   [\(String(repeating: " ", count: 5 - number.count))\(number)]   \(after.name(ofSection: index))\n"
+    }
+    let old = try await require(target.readelf, ["-gW", path])
+    let new = try await require(target.readelf, ["-gW", "\(path).edited"])
+    #expect(
+      new == old.replacing("contains 2 sections", with: "contains 4 sections") + member(section) + member(relocations))
+  }
+
   @Test(arguments: Target.allCases, Assembler.allCases)
   func severalSectionsAreAppendedInOrder(_ target: Target, _ assembler: Assembler) async throws {
     let scratch = try Scratch()

@@ -172,7 +172,6 @@ import Testing
       Header(description: "not loaded", section: #""w",%progbits"#, code: .tableSection),
       Header(description: "of larger entries", section: #""awM",%progbits,16"#, code: .tableSection),
       Header(description: "bound to a section", section: #""ao",%progbits,.text"#, code: .foreignTable),
-      Header(description: "in a group", section: #""awG",%progbits,group,comdat"#, code: .foreignTable),
     ])
   func tableSectionsOfOtherKindsAreRefused(_ target: Target, _ header: Header) async throws {
     let scratch = try Scratch()

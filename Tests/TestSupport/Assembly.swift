@@ -1,7 +1,9 @@
 extension Target {
+  fileprivate var branches: (call: String, jump: String) { self == .x86_64 ? ("call", "jmp") : ("bl", "b") }
+
   /// Macros that let one text serve both machines: `CALL f` and `JUMP f`.
   fileprivate var macros: String {
-    let (call, jump) = self == .x86_64 ? ("call", "jmp") : ("bl", "b")
+    let (call, jump) = branches
     return """
         .macro CALL f
         \(call) \\f
@@ -19,8 +21,14 @@ extension Target {
 
 extension Scratch {
   /// Assembles a text that calls with `CALL f` and jumps with `JUMP f`.
-  public func assemble(portable source: String, for target: Target, name: String = "test.o") async throws -> String {
-    try await assemble(target.macros + source + "\n", for: target, name: name)
+  public func assemble(
+    portable source: String, for target: Target, with assembler: Assembler = .clang, name: String = "test.o"
+  ) async throws -> String {
+    // GNU as knows no difference between CALL and call.
+    let (call, jump) = target.branches
+    let expanded = source.replacing("CALL ", with: "\(call) ").replacing("JUMP ", with: "\(jump) ")
+    let text = assembler == .gnu ? expanded : target.macros + source
+    return try await assemble(text + "\n", for: target, with: assembler, name: name)
   }
 
   /// Combines objects with `ld -r`, with the toolchain's linker or another one.

@@ -7,6 +7,7 @@ extension EditedObject {
     guard object.sections.count >= original.sections.count else { return "sections are gone" }
     let rewritten = rewrittenSections(of: original)
     let replaced = Set(plan.replacedSections.map(\.section))
+    let newMembers = membersGained(since: original)
     for old in original.sections.dropFirst() {
       let new = object[old.index]
       let name = original.name(of: old.index)
@@ -15,6 +16,12 @@ extension EditedObject {
       guard new.type == old.type, new.flags == old.flags, new.address == old.address
       else { return "the header of \(name) changed" }
       if rewritten.contains(old.index) { continue }
+      if let added = newMembers[old.index] {
+        guard new.link == old.link, hasGained(added, group: old.index, original) else {
+          return "the section group \(name) is not what it should be"
+        }
+        continue
+      }
       if let edit = plan.editedRelocations.first(where: { $0.table == old.index }) {
         guard new.link == old.link, new.info == old.info, try hasRecords(edit, original) else {
           return "\(name) is not what it should be"
@@ -46,6 +53,31 @@ extension EditedObject {
     sections.formUnion([table.section, table.strings])
     if let extended = table.extendedIndexes { sections.insert(extended) }
     return sections.union(original.sections.filter { $0.type == .llvmAddrsig }.map(\.index))
+  }
+
+  /// The sections behind the original ones that are marked as members of groups, by the group that the plan has them in.
+  private func membersGained(since original: borrowing ObjectFile) -> [SectionIndex: [SectionIndex]] {
+    var gained: [SectionIndex: [SectionIndex]] = [:]
+    for section in object.sections.dropFirst(original.sections.count) where section.flags.contains(.group) {
+      guard let group = object.group(of: section.index) else { continue }
+      gained[group, default: []].append(section.index)
+    }
+    return gained
+  }
+
+  /// Whether a section group has the members that it had, and behind them `members`.
+  private func hasGained(
+    _ members: [SectionIndex], group: SectionIndex, _ original: borrowing ObjectFile
+  ) -> Bool {
+    original.withContents(of: group) { old in
+      object.withContents(of: group) { new in
+        guard new.count == old.count + 4 * members.count else { return false }
+        for position in old.indices where old[position] != new[position] { return false }
+        return members.enumerated().allSatisfy { number, member in
+          new.littleEndian(UInt32.self, at: old.count + 4 * number) == UInt32(member.rawValue)
+        }
+      }
+    }
   }
 
   /// Whether the outcome's table of relocations holds the records that `edit` makes.

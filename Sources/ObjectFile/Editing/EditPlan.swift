@@ -91,19 +91,26 @@ public struct PlannedRelocation: Hashable, Sendable {
 public struct AddedSection: Sendable {
   public var name: String
   public var type: SectionType
+  /// Without `SHF_GROUP`, which follows from ``group``.
   public var flags: SectionFlags
+  /// `sh_link`: with `SHF_LINK_ORDER` the section that this one describes.
+  public var link: SectionIndex
   public var alignment: UInt64
   public var entrySize: UInt64
   public var contents: [UInt8]
   public var relocations: [PlannedRelocation]
+  /// The section group that the section and its relocations join as last members, or `nil`.
+  public var group: SectionIndex?
 
   public init(
-    name: String, type: SectionType, flags: SectionFlags, alignment: UInt64, entrySize: UInt64, contents: [UInt8],
-    relocations: [PlannedRelocation]
+    name: String, type: SectionType, flags: SectionFlags, link: SectionIndex = SectionIndex(0), alignment: UInt64,
+    entrySize: UInt64, contents: [UInt8], relocations: [PlannedRelocation], group: SectionIndex? = nil
   ) {
     self.name = name
     self.type = type
     self.flags = flags
+    self.link = link
+    self.group = group
     self.alignment = alignment
     self.entrySize = entrySize
     self.contents = contents
@@ -111,22 +118,26 @@ public struct AddedSection: Sendable {
   }
 }
 
-/// A section whose contents and relocations are written anew. Its index and its name stay.
+/// A section whose contents and relocations are written anew. Its index, its name and its section group stay.
 public struct ReplacedSection: Sendable {
   public var section: SectionIndex
   /// The section's present `SHT_RELA` section, or `nil` where one has to be added.
   public var relocationSection: SectionIndex?
   public var type: SectionType
   public var flags: SectionFlags
+  /// `sh_link`: with `SHF_LINK_ORDER` the section that this one describes.
+  public var link: SectionIndex
   public var alignment: UInt64
   public var entrySize: UInt64
   public var contents: [UInt8]
   public var relocations: [PlannedRelocation]
 
   public init(
-    section: SectionIndex, relocationSection: SectionIndex?, type: SectionType, flags: SectionFlags, alignment: UInt64,
-    entrySize: UInt64, contents: [UInt8], relocations: [PlannedRelocation]
+    section: SectionIndex, relocationSection: SectionIndex?, type: SectionType, flags: SectionFlags,
+    link: SectionIndex = SectionIndex(0), alignment: UInt64, entrySize: UInt64, contents: [UInt8],
+    relocations: [PlannedRelocation]
   ) {
+    self.link = link
     self.section = section
     self.relocationSection = relocationSection
     self.type = type

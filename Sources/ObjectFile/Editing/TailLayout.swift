@@ -19,6 +19,10 @@ struct TailLayout {
   private var headers: [Section]
   /// What each string table gains. Keyed by section, because the names of symbols and sections may share one table.
   private var addedStrings: [SectionIndex: [UInt8]] = [:]
+  /// Where the names of added sections are in the table of section names: parts of a table share one.
+  private var addedNames: [String: Int] = [:]
+  /// The members that each section group gains, in order.
+  private var addedMembers: [SectionIndex: [SectionIndex]] = [:]
   private let renumbering: SymbolRenumbering?
 
   /// Lays out `plan` over `object`, whose symbol table the plan's new symbols and relocations go through.
@@ -36,6 +40,7 @@ struct TailLayout {
     }
     for edit in plan.editedRelocations { try change(edit, plan, object) }
     for section in plan.addedSections { add(section, plan, object) }
+    writeGroups(of: object)
     writeStringTables(of: object)
     writeHeaders(of: object)
   }
@@ -161,32 +166,35 @@ struct TailLayout {
   private mutating func add(_ section: AddedSection, _ plan: EditPlan, _ object: borrowing ObjectFile) {
     let index = SectionIndex(headers.count)
     appendSection(
-      named: section.name, type: section.type, flags: section.flags, contents: section.contents, link: SectionIndex(0),
-      info: 0, alignment: section.alignment, entrySize: section.entrySize)
-    appendRelocations(section.relocations, of: index, named: section.name, plan, object)
+      named: section.name, type: section.type, flags: section.flags, contents: section.contents, link: section.link,
+      info: 0, alignment: section.alignment, entrySize: section.entrySize, group: section.group)
+    appendRelocations(section.relocations, of: index, named: section.name, group: section.group, plan, object)
   }
 
   private mutating func replace(_ section: ReplacedSection, _ plan: EditPlan, _ object: borrowing ObjectFile) {
     headers[section.section.rawValue].type = section.type
     headers[section.section.rawValue].flags = section.flags
+    headers[section.section.rawValue].link = UInt32(section.link.rawValue)
     headers[section.section.rawValue].entrySize = section.entrySize
     headers[section.section.rawValue].alignment = section.alignment
     move(section.section, to: section.contents, alignment: Int(section.alignment))
     if let relocations = section.relocationSection {
       move(relocations, to: bytes(of: section.relocations, plan, object), alignment: 8)
     } else {
-      appendRelocations(section.relocations, of: section.section, named: object.name(of: section.section), plan, object)
+      appendRelocations(
+        section.relocations, of: section.section, named: object.name(of: section.section),
+        group: object.group(of: section.section), plan, object)
     }
   }
 
   private mutating func appendRelocations(
-    _ relocations: [PlannedRelocation], of section: SectionIndex, named name: String, _ plan: EditPlan,
-    _ object: borrowing ObjectFile
+    _ relocations: [PlannedRelocation], of section: SectionIndex, named name: String, group: SectionIndex?,
+    _ plan: EditPlan, _ object: borrowing ObjectFile
   ) {
     guard !relocations.isEmpty, let symbols = object.symbolTable else { return }
     appendSection(
       named: ".rela" + name, type: .rela, flags: .infoLink, contents: bytes(of: relocations, plan, object),
-      link: symbols.section, info: section.rawValue, alignment: 8, entrySize: UInt64(Relocation.size))
+      link: symbols.section, info: section.rawValue, alignment: 8, entrySize: UInt64(Relocation.size), group: group)
   }
 
   private func bytes(
@@ -223,12 +231,19 @@ struct TailLayout {
 
   private mutating func appendSection(
     named name: String, type: SectionType, flags: SectionFlags, contents: [UInt8], link: SectionIndex, info: Int,
-    alignment: UInt64, entrySize: UInt64
+    alignment: UInt64, entrySize: UInt64, group: SectionIndex? = nil
   ) {
+    var flags = flags
+    if let group {
+      flags.insert(.group)
+      addedMembers[group, default: []].append(SectionIndex(headers.count))
+    }
     let fileOffset = append(contents, alignment: Int(alignment))
+    let nameOffset = addedNames[name] ?? appendString(Array(name.utf8), to: sectionNames)
+    addedNames[name] = nameOffset
     headers.append(
       Section(
-        index: SectionIndex(headers.count), nameOffset: UInt32(appendString(Array(name.utf8), to: sectionNames)),
+        index: SectionIndex(headers.count), nameOffset: UInt32(nameOffset),
         type: type, flags: flags, address: 0, fileOffset: UInt64(fileOffset), size: UInt64(contents.count),
         link: UInt32(link.rawValue), info: UInt32(info), alignment: alignment, entrySize: entrySize))
   }
@@ -246,6 +261,19 @@ struct TailLayout {
     tail.append(contentsOf: [UInt8](repeating: 0, count: start - end))
     tail.append(contentsOf: bytes)
     return start
+  }
+
+  /// Writes the section groups that gain members anew.
+  private mutating func writeGroups(of object: borrowing ObjectFile) {
+    for (group, members) in addedMembers.sorted(by: { $0.key < $1.key }) {
+      var contents = object.withContents(of: group) { old in
+        var bytes: [UInt8] = []
+        bytes.append(contentsOf: old, in: 0..<old.count)
+        return bytes
+      }
+      for member in members { contents.append(littleEndian: UInt32(member.rawValue)) }
+      move(group, to: contents, alignment: 4)
+    }
   }
 
   // MARK: String tables and headers

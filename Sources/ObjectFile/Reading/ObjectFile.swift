@@ -14,6 +14,8 @@
   private let relocationTargets: [(target: SectionIndex, table: SectionIndex)]
   /// Section groups, in index order.
   public let groups: [SectionGroup]
+  /// For each member of a section group the group.
+  private let groupMemberships: [SectionIndex: SectionIndex]
 
   public var machine: Machine { header.machine }
 
@@ -63,6 +65,8 @@
       sections.filter { $0.type == .rela }.map { (SectionIndex(Int($0.info)), $0.index) }.sorted { $0 < $1 }
     self.symbolTable = symbolTable
     self.groups = groups
+    groupMemberships = Dictionary(
+      uniqueKeysWithValues: groups.flatMap { group in group.members.map { ($0, group.section) } })
     self.intermediateCode = intermediateCode
   }
 
@@ -102,6 +106,9 @@
       names.hasBytes(prefix, at: Int(sections[section.rawValue].nameOffset))
     }
   }
+
+  /// The section group that `section` is a member of, or `nil`. A linker keeps or discards its members together.
+  public func group(of section: SectionIndex) -> SectionIndex? { groupMemberships[section] }
 
   // MARK: Symbols
 

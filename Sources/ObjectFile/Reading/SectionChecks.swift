@@ -148,7 +148,7 @@ struct SectionChecks {
   /// Reads the section groups and checks that the flag `SHF_GROUP` agrees with them on sections that hold code.
   func readGroups(_ file: Span<UInt8>, symbols: SymbolTable?) throws(ObjectFileError) -> [SectionGroup] {
     var groups: [SectionGroup] = []
-    var members: Set<SectionIndex> = []
+    var memberships: [SectionIndex: Int] = [:]
     for section in sections where section.type == .group {
       let index = section.index.rawValue
       guard section.size >= 4, section.size % 4 == 0, let symbols, Int(section.link) == symbols.section.rawValue,
@@ -159,15 +159,20 @@ struct SectionChecks {
         isComdat: (file.littleEndian(UInt32.self, at: Int(section.fileOffset)) ?? 0) & 1 != 0, members: [])
       for position in 1..<Int(section.size / 4) {
         let member = Int(file.littleEndian(UInt32.self, at: Int(section.fileOffset) + 4 * position) ?? 0)
-        guard member > 0, member < sections.count, member != index, members.insert(SectionIndex(member)).inserted else {
+        guard member > 0, member < sections.count, member != index else {
           throw .damaged("section group \(index) lists section \(member), which cannot be a member")
+        }
+        if let other = memberships.updateValue(index, forKey: SectionIndex(member)) {
+          throw .damaged(
+            "section groups \(other) and \(index) both list section \(member) (mold -r writes such; annotate its output instead of its inputs)"
+          )
         }
         group.members.append(SectionIndex(member))
       }
       groups.append(group)
     }
     let code: SectionFlags = [.execInstr, .group]
-    if let stray = sections.first(where: { $0.flags.isSuperset(of: code) && !members.contains($0.index) }) {
+    if let stray = sections.first(where: { $0.flags.isSuperset(of: code) && memberships[$0.index] == nil }) {
       throw .damaged("section \(stray.index.rawValue) is marked as a member of a group, and no group lists it")
     }
     return groups

@@ -241,20 +241,21 @@ public enum Code: String, CaseIterable, Sendable {
         """, help: "Give the static calls different names, or annotate before `ld -r` and before stripping.")
     case .comdatSite:
       Text(
-        "a call in a section that may be discarded",
+        "a call in a section that is discarded by its name",
         """
-        Inline functions and templates of C++ stand in COMDAT groups, of which the linker keeps one and discards the rest. An entry
-        in an ordinary table that points into a discarded copy is a link error.
-        This version refuses such objects rather than break the link.
-        """, help: "Move the static call out of inline functions and templates.")
+        Of several sections .gnu.linkonce.* of one name, the linker keeps one and discards the others: what compilers did for inline
+        functions before there were section groups (COMDAT). An entry that points into a discarded copy is a link error, and no
+        table can be discarded together with such a section. In section groups, calls are no problem.
+        """, help: "Put the code into a section group (COMDAT), as compilers do today.")
     case .foreignTable:
       Text(
         "the existing table is of a kind that is not handled",
         """
-        The object has a table that is a member of a section group, is bound to one code section (SHF_LINK_ORDER), or has several
-        relocation sections. Mixing it with an ordinary table breaks `ld -r`.
-        Annotate the object that the compiler wrote.
-        """, help: "Annotate the object that the compiler wrote, without this table.")
+        The object has a table of the other layout (--abi linux or --abi user), or one that annotate cannot replace: with several
+        relocation sections, with a symbol inside, or, in the kernel's layout, bound to one code section (SHF_LINK_ORDER). Tables
+        of both kinds side by side break `ld -r`, and no runtime reads them both.
+        Annotate the object that the compiler wrote, and every object of a program with the same --abi.
+        """, help: "Annotate the object that the compiler wrote, without this table; use one --abi for all objects.")
     case .staleTable:
       Text(
         "the existing table has entries that annotate would not make",
@@ -605,9 +606,9 @@ public enum Code: String, CaseIterable, Sendable {
         "an entry and its site can be discarded apart",
         """
         The site is in one section group (COMDAT, for C++ inline functions and templates) and the entry in another or in none, or the table
-        is tied to another section. When the linker keeps another object's copy, the link fails, or the entry goes and the call is
-        never patched.
-        """, help: Self.rebuild)
+        is tied to another section, as `ld -r` leaves it. When the linker keeps another object's copy, or collects garbage, the link
+        fails, or the entry goes and the call is never patched. annotate moves such entries where they belong.
+        """, help: "Run `staticcall annotate` on this object, with the same --abi as before.")
     case .staleSignature:
       Text(
         "a section group has the wrong signature",

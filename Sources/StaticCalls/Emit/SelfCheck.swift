@@ -18,7 +18,11 @@ func selfCheck(
   } else {
     outcome.table = try ExistingTable(in: edited.object, options)
   }
-  let errors = try TableVerification(of: outcome, in: edited.object, options).findings.filter { $0.severity == .error }
+  // What else may be wrong with the object's groups was so before.
+  let placement: Set<Code> = [.separateEntry, .mixedTables]
+  let errors =
+    try TableVerification(of: outcome, in: edited.object, options).findings.filter { $0.severity == .error }
+    + SectionVerification(of: outcome, in: edited.object).findings.filter { placement.contains($0.code) }
   if errors.isEmpty { return }
   throw Refusal(
     [Diagnostic(.selfCheck, .error, "the new table is wrong (a bug in staticcall)", help: Code.selfCheck.help)]

@@ -24,6 +24,8 @@ public struct Annotation: Sendable {
   public var added: Int
   /// Entries that go because `--rebuild` asks for it.
   public var removed: Int
+  /// Entries that move to a section that lives and dies with their site.
+  public var moved: Int
   /// How many indirect calls become direct, by what they go through today.
   public var madeDirect: [(route: String, calls: Int)]
   /// Calls that reach a trampoline and cannot be in the table, as warnings.
@@ -51,6 +53,7 @@ public struct Annotation: Sendable {
     keys = Set(Set(plan.entries.map(\.site.trampoline)).map { survey.index.trampolines[$0].callName }).count
     added = plan.missing
     removed = plan.stale.count
+    moved = plan.misplaced
     additions = []
     if survey.isEmpty {
       change = .noStaticCalls

@@ -6,7 +6,7 @@ extension TablePlan {
 
   /// Throws ``Refusal`` where the table cannot be made as it must be. Never a half-filled table.
   func refuseImpossible(_ survey: Survey, _ object: borrowing ObjectFile, _ options: Options) throws(Refusal) {
-    var problems = overlaps() + sitesInDiscardableGroups(object) + foreignTables(survey, object)
+    var problems = overlaps() + sitesInLinkOnceSections(object) + foreignTables(survey, object, options)
     problems += sharedAddresses(survey) + keyProblems(survey, object, options)
     if problems.isEmpty, !options.rebuildsTable { problems = survey.table.faults + staleEntries() }
     guard problems.isEmpty else { throw Refusal(Places.diagnostics(problems, in: object)) }
@@ -24,24 +24,27 @@ extension TablePlan {
     }
   }
 
-  /// The first site in each section that the linker may discard.
-  private func sitesInDiscardableGroups(_ object: borrowing ObjectFile) -> [Finding] {
-    var members = Set(object.groups.filter(\.isComdat).flatMap(\.members))
-    // What compilers did before there were groups.
+  /// The first site in each section that the linker may discard by its name, which is what compilers did before there were section
+  /// groups: no table can be discarded along with it.
+  private func sitesInLinkOnceSections(_ object: borrowing ObjectFile) -> [Finding] {
     let linkOnce = Array(".gnu.linkonce.".utf8)
-    for section in Set(entries.map(\.site.section)) where object.name(of: section, hasPrefix: linkOnce) {
-      members.insert(section)
-    }
+    var sections = Set(entries.map(\.site.section)).filter { object.name(of: $0, hasPrefix: linkOnce) }
     return entries.compactMap { entry in
-      guard members.remove(entry.site.section) != nil else { return nil }
+      guard sections.remove(entry.site.section) != nil else { return nil }
       return Finding(
         .comdatSite, .error, section: entry.site.section, offset: entry.site.offset,
-        "the call is in a section that the linker may discard for another object's copy (COMDAT)")
+        "the call is in \(object.name(of: entry.site.section)), which the linker may discard for another object's copy")
     }
   }
 
-  private func foreignTables(_ survey: Survey, _ object: borrowing ObjectFile) -> [Finding] {
+  private func foreignTables(_ survey: Survey, _ object: borrowing ObjectFile, _ options: Options) -> [Finding] {
     var findings: [Finding] = []
+    if !entries.isEmpty, let other = otherTable(object, options) {
+      findings.append(
+        Finding(
+          .foreignTable, .error, section: other,
+          "the object already has a table for \(options.layout == .user ? "the kernel" : "user space")"))
+    }
     if !survey.table.sections.isEmpty, !isUpToDate, let symbol = symbolInside(survey.table.sections, object) {
       findings.append(
         Finding(
@@ -49,7 +52,7 @@ extension TablePlan {
           "the existing table would be replaced, and it defines the symbol \(object.name(of: symbol))"))
     }
     for table in survey.table.sections {
-      let isOrdinary = object[table].flags.isDisjoint(with: [.group, .linkOrder])
+      let isOrdinary = options.layout == .user || !object[table].flags.contains(.linkOrder)
       let hasOtherRelocations = object.sections.contains {
         [.rel, .crel].contains($0.type) && Int($0.info) == table.rawValue
       }
@@ -59,6 +62,13 @@ extension TablePlan {
       }
     }
     return findings
+  }
+
+  /// The table of the other layout, by its usual name.
+  private func otherTable(_ object: borrowing ObjectFile, _ options: Options) -> SectionIndex? {
+    let name = options.layout == .user ? Options.kernelTable : Options.userTable
+    guard options.tableSection != name else { return nil }
+    return object.sections.first { object.name(of: $0.index, is: Array(name.utf8)) && $0.size != 0 }?.index
   }
 
   /// A symbol that somebody defined in one of the tables: what is there is more than a table.

@@ -3,19 +3,31 @@ import ObjectFile
 extension EditPlan {
   /// The edit that makes the planned branches direct and an object's table hold exactly the planned entries.
   ///
-  /// The first table section gets all of them; further ones, which `ld -r` can leave behind, become empty.
+  /// Sections of the table that are not needed, which `ld -r` can leave behind, become empty.
   init(
-    writing plan: TablePlan, over table: ExistingTable, _ index: TrampolineIndex, _ options: Options,
-    _ object: borrowing ObjectFile
+    writing plan: TablePlan, _ index: TrampolineIndex, _ options: Options, _ object: borrowing ObjectFile
   ) {
     self.init()
-    let entries = plan.entries
-    let type = architecture(of: object.machine).tableRelocation
-    let bases = siteBases(of: entries, in: object)
+    let bases = siteBases(of: plan.entries, in: object)
     var symbols = CallSymbols(index, options)
+    for part in plan.parts {
+      let relocations = relocations(of: part, bases, index, &symbols, options, object)
+      place(relocations, in: part.section, part.home, options, object)
+    }
+    for section in plan.unused { place([], in: section, TableHome(ofTable: section, object), options, object) }
+    change(plan.edits, &symbols)
+    globalSymbols = symbols.added.map { NewSymbol(name: $0, type: .noType, section: nil) }
+  }
+
+  /// Two relocations for each entry: the site's and the key's.
+  private func relocations(
+    of part: TablePart, _ bases: [SectionIndex: SiteBase], _ index: TrampolineIndex, _ symbols: inout CallSymbols,
+    _ options: Options, _ object: borrowing ObjectFile
+  ) -> [PlannedRelocation] {
+    let type = architecture(of: object.machine).tableRelocation
     var relocations: [PlannedRelocation] = []
-    relocations.reserveCapacity(entries.count * 2)
-    for (number, entry) in entries.enumerated() {
+    relocations.reserveCapacity(part.entries.count * 2)
+    for (number, entry) in part.entries.enumerated() {
       let offset = number * ExistingTable.entrySize
       let base = bases[entry.site.section] ?? SiteBase(symbol: .existing(SymbolIndex(0)), value: 0)
       relocations.append(
@@ -34,33 +46,32 @@ extension EditPlan {
           offset: SectionOffset(offset + ExistingTable.fieldSize), type: type, symbol: key,
           addend: entry.site.kind?.flags ?? 0))
     }
-    place(relocations, table, options, object)
-    change(plan.edits, &symbols)
-    globalSymbols = symbols.added.map { NewSymbol(name: $0, type: .noType, section: nil) }
+    return relocations
   }
 
+  /// Writes a part of the table into an existing section, or into one that is added.
   private mutating func place(
-    _ relocations: [PlannedRelocation], _ table: ExistingTable, _ options: Options, _ object: borrowing ObjectFile
+    _ relocations: [PlannedRelocation], in existing: SectionIndex?, _ home: TableHome, _ options: Options,
+    _ object: borrowing ObjectFile
   ) {
     // The relocations carry everything: the entries themselves are zero.
     let contents = [UInt8](repeating: 0, count: relocations.count * ExistingTable.fieldSize)
-    guard let first = table.sections.first else {
+    let (wanted, unwanted): (SectionFlags, SectionFlags) =
+      options.layout == .user ? ([.alloc, .linkOrder], .write) : ([.alloc, .write], [])
+    guard let existing else {
       addedSections.append(
         AddedSection(
-          name: options.tableSection, type: .progbits, flags: [.write, .alloc], alignment: 4,
-          entrySize: UInt64(ExistingTable.entrySize), contents: contents, relocations: relocations))
+          name: options.tableSection, type: .progbits, flags: wanted, link: home.code ?? SectionIndex(0), alignment: 4,
+          entrySize: UInt64(ExistingTable.entrySize), contents: contents, relocations: relocations, group: home.group))
       return
     }
-    for section in table.sections {
-      let isFirst = section == first
-      let tables = object.relocationSections(of: section)
-      replacedSections.append(
-        ReplacedSection(
-          section: section, relocationSection: tables.first, type: .progbits,
-          flags: object[section].flags.union([.write, .alloc]), alignment: object[section].alignment >= 8 ? 8 : 4,
-          entrySize: UInt64(ExistingTable.entrySize), contents: isFirst ? contents : [],
-          relocations: isFirst ? relocations : []))
-    }
+    let header = object[existing]
+    replacedSections.append(
+      ReplacedSection(
+        section: existing, relocationSection: object.relocationSections(of: existing).first, type: .progbits,
+        flags: header.flags.union(wanted).subtracting(unwanted), link: home.code ?? SectionIndex(0),
+        alignment: header.alignment >= 8 ? 8 : 4, entrySize: UInt64(ExistingTable.entrySize), contents: contents,
+        relocations: relocations))
   }
 
   /// A symbol through which sites of a section are addressed, with its own offset in the section.

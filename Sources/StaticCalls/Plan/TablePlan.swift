@@ -4,8 +4,14 @@ import ObjectFile
 struct TablePlan {
   /// The sites that belong into the table, in the table's order.
   var entries: [PlannedEntry] = []
-  /// How many of them are not in it yet.
+  /// The sections that hold them.
+  var parts: [TablePart] = []
+  /// Existing sections of the table that no entry belongs into any more.
+  var unused: [SectionIndex] = []
+  /// How many entries are not in the table yet.
   var missing = 0
+  /// How many are in a section that does not live and die with their site.
+  var misplaced = 0
   /// The changes that make indirect branches direct.
   var edits: [CodeEdit] = []
   /// What is in the table and does not belong there.
@@ -26,7 +32,7 @@ struct TablePlan {
   }
 
   /// Compares what the table must hold with what it holds.
-  init(_ survey: borrowing Survey, _ options: Options) {
+  init(_ survey: borrowing Survey, _ object: borrowing ObjectFile, _ options: Options) {
     isMalformed = !survey.table.faults.isEmpty
     // The order of the table: by section index, then offset.
     let sites = survey.sites.compactMap(\.inTable).sorted { $0.position < $1.position }
@@ -39,13 +45,18 @@ struct TablePlan {
     for entry in survey.table.entries {
       if let reason = Self.reasonAgainst(entry, expected, &found, survey) {
         stale.append(StaleEntry(entry: entry, reason: reason))
+      } else if let site = entry.site,
+        TableHome(ofTable: entry.table, object) != TableHome(ofSitesIn: site.section, options, object)
+      {
+        misplaced += 1
       }
     }
+    (parts, unused) = TablePart.parts(of: entries, survey.table, options, object)
     missing = entries.count { !found.contains($0.site.position) }
   }
 
   /// Whether the table already is as it must be.
-  var isUpToDate: Bool { missing == 0 && stale.isEmpty && edits.isEmpty && !isMalformed }
+  var isUpToDate: Bool { missing == 0 && misplaced == 0 && stale.isEmpty && edits.isEmpty && !isMalformed }
 
   private static func reasonAgainst(
     _ entry: TableEntry, _ expected: [SitePosition: PlannedEntry], _ found: inout Set<SitePosition>,
