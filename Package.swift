@@ -38,8 +38,16 @@ let package = Package(
       swiftSettings: strict),
     .target(name: "Disassembly", dependencies: ["CCapstone"], swiftSettings: strict),
     .target(name: "DebugInfo", dependencies: ["CDebugInfo"], swiftSettings: strict),
-    .target(name: "StaticCalls", dependencies: ["DebugInfo", "Disassembly", "ObjectFile"], swiftSettings: strict),
-    .target(name: "Reports", dependencies: ["ObjectFile", "StaticCalls"], swiftSettings: strict),
+    .target(
+      name: "StaticCalls",
+      dependencies: [
+        "DebugInfo", "Disassembly", "ObjectFile", .product(name: "SystemPackage", package: "swift-system"),
+      ],
+      swiftSettings: strict),
+    .target(
+      name: "Reports",
+      dependencies: ["ObjectFile", "StaticCalls", .product(name: "SystemPackage", package: "swift-system")],
+      swiftSettings: strict),
     .executableTarget(
       name: "staticcall",
       dependencies: [
@@ -62,7 +70,11 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(name: "DisassemblyTests", dependencies: ["Disassembly"], swiftSettings: strict),
     .testTarget(
-      name: "StaticCallsTests", dependencies: ["Disassembly", "ObjectFile", "StaticCalls", "TestSupport"],
+      name: "StaticCallsTests",
+      dependencies: [
+        "Disassembly", "ObjectFile", "StaticCalls", "TestSupport",
+        .product(name: "SystemPackage", package: "swift-system"),
+      ],
       swiftSettings: strict),
     .testTarget(
       name: "CommandTests", dependencies: ["StaticCalls", "TestSupport", "staticcall"], swiftSettings: strict),

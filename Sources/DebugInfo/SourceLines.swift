@@ -13,11 +13,13 @@ import CDebugInfo
     public var number: Int
   }
 
-  /// Opens the debugging information of the file at `path`; `nil` where it has none.
-  public init?(_ path: String) {
-    // SAFETY: the functions of libdw get a string and a local variable; what they return is kept until `deinit`.
+  /// Opens the debugging information of the file at `path`, as bytes without a NUL; `nil` where it has none, or where there is no path.
+  public init?(_ path: [UInt8]?) {
+    guard let path else { return nil }
+    let name = path.map { CChar(bitPattern: $0) } + [0]
+    // SAFETY: the functions of libdw get a string that ends in NUL and a local variable; what they return is kept until `deinit`.
     var module: OpaquePointer?
-    guard let session = unsafe staticcall_open_lines(path, &module), let module = unsafe module else { return nil }
+    guard let session = unsafe staticcall_open_lines(name, &module), let module = unsafe module else { return nil }
     unsafe self.session = session
     unsafe self.module = module
   }

@@ -3,6 +3,7 @@ public import StaticCalls
 extension Annotation {
   /// What became of the object, in one line for `-v`, with the plan below it for a dry run. Ends in a newline.
   public func text(for path: String) -> String {
+    let path = printable(path)
     let sites = "\(count(entries, "call site")) of \(count(keys, "key"))"
     let direct = directText
     let behind = left.isEmpty ? "" : "; \(count(left.count, "warning"))"
@@ -53,6 +54,7 @@ public func grouped(_ number: Int) -> String {
 
 /// Rows as aligned columns, two spaces apart. Ends in a newline.
 func table(_ rows: [[String]]) -> String {
+  let rows = rows.map { $0.map(printable) }
   var widths: [Int] = []
   for row in rows {
     for (column, cell) in row.enumerated() {

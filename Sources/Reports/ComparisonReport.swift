@@ -1,4 +1,5 @@
 public import StaticCalls
+public import SystemPackage
 
 extension Comparison {
   /// The differences for people, a line each; empty where there are none.
@@ -14,12 +15,13 @@ extension Comparison {
         }
       })
   }
+}
 
-  /// The differences as a JSON document; Schemas/diff.schema.json describes it. Ends in a newline.
-  public func json(old: String, new: String) throws -> String {
-    try jsonText(
-      of: ComparisonDocument(old: old, new: new, differences: differences.map(ComparisonDocument.Entry.init)))
-  }
+/// The differences as a JSON document; Schemas/diff.schema.json describes it. Ends in a newline.
+public func comparisonJSON(
+  old: FilePath, new: FilePath, _ result: Result<Comparison, Pipeline.RefusedFiles>
+) throws -> String {
+  try jsonText(of: ComparisonDocument(old, new, result))
 }
 
 extension ComparedSite {
@@ -30,8 +32,23 @@ private struct ComparisonDocument: Encodable {
   let schema = "staticcall-diff"
   let version = 1
   let old: String
+  let oldBytes: String?
   let new: String
-  let differences: [Entry]
+  let newBytes: String?
+  /// Absent where a file could not be read.
+  var differences: [Entry]?
+  var failures: [FailureJSON] = []
+
+  init(_ old: FilePath, _ new: FilePath, _ result: Result<Comparison, Pipeline.RefusedFiles>) {
+    self.old = old.string
+    oldBytes = old.hexadecimal
+    self.new = new.string
+    newBytes = new.hexadecimal
+    switch result {
+    case .success(let comparison): differences = comparison.differences.map(Entry.init)
+    case .failure(let refused): failures = refused.files.map { FailureJSON($0.path, nil, $0.refusal) }
+    }
+  }
 
   struct Entry: Encodable {
     let change: String

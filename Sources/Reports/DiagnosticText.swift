@@ -7,7 +7,7 @@ extension Diagnostic {
     let place = place.map { "\($0): " } ?? ""
     let label = severity.label(inColor: isColored)
     var text = "\(printable(path)): \(label): \(printable(place + message)) [\(code.rawValue)]\n"
-    for line in help { text += "  \(line)\n" }
+    for line in help { text += "  \(printable(line))\n" }
     return text
   }
 }
@@ -31,12 +31,4 @@ extension Code {
 
   /// All codes with their titles, a line each.
   public static var index: String { allCases.map { "\($0.rawValue)  \($0.title)\n" }.joined() }
-}
-
-/// Text without control characters: a name must not make a line of its own, nor speak to the terminal or to a CI system.
-func printable(_ text: String) -> String {
-  guard text.unicodeScalars.contains(where: { $0.properties.generalCategory == .control }) else { return text }
-  return text.unicodeScalars.map { scalar in
-    scalar.properties.generalCategory == .control ? scalar.escaped(asASCII: true) : String(scalar)
-  }.joined()
 }

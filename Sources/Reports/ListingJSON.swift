@@ -1,14 +1,25 @@
 import ObjectFile
 public import StaticCalls
+public import SystemPackage
 
 /// The JSON document of `staticcall list --format json`. Its fields are stable: a change that breaks a reader raises `version`.
 public struct ListingDocument: Encodable {
   private let schema = "staticcall-list"
   private let version = 1
-  private let objects: [Object]
+  private var objects: [Object] = []
+  /// What could not be read, and why.
+  private var failures: [FailureJSON] = []
 
-  public init(_ listings: [(path: String, listing: Listing)]) {
-    objects = listings.map { Object($0.path, $0.listing) }
+  public init() {}
+
+  /// Adds an object; with `isSummary` only the numbers of its uses.
+  public mutating func add(_ path: FilePath, _ member: MemberName?, _ listing: Listing, isSummary: Bool) {
+    objects.append(Object(path, member, listing, isSummary))
+  }
+
+  /// Adds what could not be read.
+  public mutating func add(_ path: FilePath, _ member: MemberName?, _ refusal: Refusal) {
+    failures.append(FailureJSON(path, member, refusal))
   }
 
   /// The document as UTF-8, with sorted keys. Ends in a newline.
@@ -16,20 +27,61 @@ public struct ListingDocument: Encodable {
 
   private struct Object: Encodable {
     let path: String
+    /// Absent where `path` is the file's name; else that has bytes that are no UTF-8, and these are all of them.
+    let pathBytes: String?
+    let member: String?
+    let memberIndex: Int?
     let machine: String
     let table: String
     let staleEntries: [String]
-    let sites: [Site]
+    /// Absent in a summary.
+    let sites: [Site]?
+    let summary: Summary?
     /// Absent unless they were asked for.
     let changes: [Change]?
 
-    init(_ path: String, _ listing: Listing) {
-      self.path = path
+    init(_ path: FilePath, _ member: MemberName?, _ listing: Listing, _ isSummary: Bool) {
+      self.path = path.string
+      pathBytes = path.hexadecimal
+      self.member = member?.name
+      memberIndex = member?.index
       machine = listing.machine.displayName
       table = listing.table.rawValue
       staleEntries = listing.staleEntries
-      sites = listing.sites.map(Site.init)
+      sites = isSummary ? nil : listing.sites.map(Site.init)
+      summary = isSummary ? Summary(listing) : nil
       changes = listing.changes.isEmpty ? nil : listing.changes.map(Change.init)
+    }
+  }
+
+  /// How many uses there are, by static call and by shape.
+  private struct Summary: Encodable {
+    let keys: [Group]
+    let shapes: [Group]
+
+    init(_ listing: Listing) {
+      keys = listing.groups(by: \.callName).map(Group.init)
+      shapes = listing.groups(by: \.shape.rawValue).map(Group.init)
+    }
+
+    struct Group: Encodable {
+      let name: String
+      let uses: Int
+      let inTable: Int
+      let notInTable: Int
+      let convertible: Int
+      let stay: Int
+      let noSite: Int
+
+      init(_ group: Listing.Group) {
+        name = group.name
+        uses = group.uses
+        inTable = group.inTable
+        notInTable = group.notInTable
+        convertible = group.convertible
+        stay = group.stay
+        noSite = group.noSite
+      }
     }
   }
 
@@ -64,6 +116,8 @@ public struct ListingDocument: Encodable {
   private struct Site: Encodable {
     let section: String
     let offset: Int
+    /// In a linked image.
+    let address: UInt64?
     let function: String?
     /// The function's name as its language writes it, where that is another.
     let functionName: String?
@@ -82,6 +136,7 @@ public struct ListingDocument: Encodable {
     init(_ site: Listing.Site) {
       section = site.section
       offset = site.offset
+      address = site.address
       function = site.function
       functionName = site.functionDisplayName == site.function ? nil : site.functionDisplayName
       file = site.source?.file

@@ -5,6 +5,7 @@ extension Listing {
   /// The listing for people: a heading, a line for each use of a trampoline, and where to read on; or only how many there are of each
   /// kind. Ends in a newline.
   public func text(for path: String, isSummary: Bool = false, demangles: Bool = true) -> String {
+    let path = printable(path)
     let calls = sites.filter { $0.kind != nil }
     let keys = Set(sites.map(\.callName)).count
     guard !sites.isEmpty || table != .none else { return "\(path): \(machine.displayName), no static calls\n" }
@@ -24,7 +25,7 @@ extension Listing {
           })
     }
     for change in changes { text += change.text }
-    for stale in staleEntries { text += "  \(stale)\n" }
+    for stale in staleEntries { text += "  \(printable(stale))\n" }
     let codes = Set(sites.compactMap(\.code)).sorted { $0.rawValue < $1.rawValue }
     if !codes.isEmpty {
       text += "To read on: \(codes.map { "staticcall explain \($0.rawValue)" }.joined(separator: ", "))\n"
@@ -32,17 +33,36 @@ extension Listing {
     return text
   }
 
-  /// How many uses of each kind there are: by key, then by shape.
+  /// The uses of one static call, or of one shape, by what becomes of them.
+  struct Group {
+    var name: String
+    var uses: Int
+    var inTable: Int
+    var notInTable: Int
+    var convertible: Int
+    /// Calls that stay as they are, out of a patcher's reach.
+    var stay: Int
+    /// Uses that need no entry.
+    var noSite: Int
+  }
+
+  /// How many uses of each kind there are, in the order of the names.
+  func groups(by name: (Site) -> String) -> [Group] {
+    Dictionary(grouping: sites, by: name).sorted { $0.key < $1.key }.map { name, sites in
+      func amount(_ states: SiteState...) -> Int { sites.count { states.contains($0.state) } }
+      return Group(
+        name: name, uses: sites.count, inTable: amount(.inTable), notInTable: amount(.notInTable),
+        convertible: amount(.convertible), stay: amount(.staysIndirect, .notPatchable),
+        noSite: amount(.leftOut, .addressTaken))
+    }
+  }
+
+  /// The numbers by key, then by shape.
   private var summary: String {
     func rows(_ title: String, _ name: (Site) -> String) -> [[String]] {
-      let groups = Dictionary(grouping: sites, by: name).sorted { $0.key < $1.key }
-      return groups.enumerated().map { number, group in
-        func amount(_ states: SiteState...) -> String { grouped(group.value.count { states.contains($0.state) }) }
-        return [
-          number == 0 ? "  \(title)" : "  ", group.key, grouped(group.value.count), amount(.inTable),
-          amount(.notInTable),
-          amount(.convertible), amount(.staysIndirect, .notPatchable), amount(.leftOut, .addressTaken),
-        ]
+      groups(by: name).enumerated().map { number, group in
+        let amounts = [group.uses, group.inTable, group.notInTable, group.convertible, group.stay, group.noSite]
+        return [number == 0 ? "  \(title)" : "  ", group.name] + amounts.map(grouped)
       }
     }
     guard !sites.isEmpty else { return "" }
@@ -66,12 +86,14 @@ extension Listing.Change {
     let place = function.map { "\($0)+0x\(String(functionOffset ?? 0, radix: 16))" }
     let title = place ?? "\(section)+0x\(String(offset, radix: 16))"
     let rows = before.map { ["    -", $0.bytes, $0.text] } + after.map { ["    +", $0.bytes, $0.text] }
-    return "  \(title)  \(callName ?? "a load that nobody needs any more")\n" + Reports.table(rows)
+    return printable("  \(title)  \(callName ?? "a load that nobody needs any more")") + "\n" + Reports.table(rows)
   }
 }
 
 extension Listing.Site {
-  fileprivate var siteText: String { "\(section)+0x\(String(offset, radix: 16))" }
+  fileprivate var siteText: String {
+    address.map { "0x\(String($0, radix: 16))" } ?? "\(section)+0x\(String(offset, radix: 16))"
+  }
   fileprivate func inText(_ demangles: Bool) -> String {
     guard let function, let functionOffset else { return "-" }
     return "\(demangles ? functionDisplayName ?? function : function)+0x\(String(functionOffset, radix: 16))"

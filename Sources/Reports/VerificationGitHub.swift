@@ -6,11 +6,11 @@ extension VerificationReport {
     subjects.flatMap { subject in
       subject.diagnostics.map { diagnostic in
         let place = diagnostic.place.map { "\($0): " } ?? ""
-        let member = subject.member.map { "\($0): " } ?? ""
+        let member = subject.member.map { "\($0.text): " } ?? ""
         let message = ([member + place + diagnostic.message] + diagnostic.help).joined(separator: "\n")
         let kind = diagnostic.severity == .note ? "notice" : diagnostic.severity.rawValue
         let properties =
-          "file=\(property(subject.path)),title=\(property("\(diagnostic.code.rawValue) \(diagnostic.code.title)"))"
+          "file=\(property(subject.path.text)),title=\(property("\(diagnostic.code.rawValue) \(diagnostic.code.title)"))"
         return "::\(kind) \(properties)::\(data(message))\n"
       }
     }.joined()
@@ -23,7 +23,8 @@ extension VerificationReport {
       case "%": "%25"
       case "\r": "%0D"
       case "\n": "%0A"
-      default: String(scalar)
+      case "\t": "\t"
+      default: printable(String(scalar))
       }
     }.joined()
   }

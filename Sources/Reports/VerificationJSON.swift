@@ -1,5 +1,6 @@
 import FoundationEssentials
 import StaticCalls
+import SystemPackage
 
 /// The JSON document of `staticcall verify --format json`; Schemas/verify.schema.json describes it. Its fields are stable: a change
 /// that breaks a reader raises `version`.
@@ -12,50 +13,27 @@ private struct VerificationDocument: Encodable {
   struct Summary: Encodable {
     let objects: Int
     let images: Int
+    let bitcode: Int
     let entries: Int
     let errors: Int
     let warnings: Int
     let unchecked: Int
     let skippedFiles: Int
+    let skippedMembers: Int
     /// Whether the run failed: errors, or warnings under --strict, or something that could not be checked.
     let failed: Bool
   }
 
   struct Subject: Encodable {
     let path: String
+    /// Absent where `path` is the file's name; else that has bytes that are no UTF-8, and these are all of them.
+    let pathBytes: String?
     let member: String?
+    let memberIndex: Int?
     let kind: String?
     let checked: Bool
     let entries: Int
-    let findings: [Finding]
-  }
-
-  struct Finding: Encodable {
-    let code: String
-    let severity: String
-    let title: String
-    let message: String
-    let help: [String]
-    let place: String?
-    let section: String?
-    let offset: Int?
-    let function: String?
-    let functionOffset: Int?
-    let address: UInt64?
-
-    init(_ diagnostic: Diagnostic) {
-      code = diagnostic.code.rawValue
-      severity = diagnostic.severity.rawValue
-      title = diagnostic.code.title
-      message = diagnostic.message
-      help = diagnostic.help
-      place = diagnostic.place
-      section = diagnostic.location?.section
-      offset = diagnostic.location?.offset
-      function = diagnostic.location?.function
-      functionOffset = diagnostic.location?.functionOffset
-      address = diagnostic.location?.address
-    }
+    let findings: [FindingJSON]
   }
 }
 
@@ -64,13 +42,14 @@ extension VerificationReport {
   public func json() throws -> String {
     let totals = totals
     let summary = VerificationDocument.Summary(
-      objects: totals.objects, images: totals.images, entries: totals.entries, errors: totals.errors,
-      warnings: totals.warnings, unchecked: totals.unchecked, skippedFiles: skipped,
-      failed: hasFindings || totals.unchecked > 0)
+      objects: totals.objects, images: totals.images, bitcode: totals.bitcode, entries: totals.entries,
+      errors: totals.errors, warnings: totals.warnings, unchecked: totals.unchecked, skippedFiles: skippedFiles,
+      skippedMembers: skippedMembers, failed: exitCode != 0)
     let subjects = subjects.map { subject in
       VerificationDocument.Subject(
-        path: subject.path, member: subject.member, kind: subject.kind?.rawValue, checked: !subject.isUnchecked,
-        entries: subject.entries, findings: subject.diagnostics.map(VerificationDocument.Finding.init))
+        path: subject.path.string, pathBytes: subject.path.hexadecimal, member: subject.member?.name,
+        memberIndex: subject.member?.index, kind: subject.kind?.rawValue, checked: !subject.isUnchecked,
+        entries: subject.entries, findings: subject.diagnostics.map(FindingJSON.init))
     }
     return try jsonText(of: VerificationDocument(summary: summary, subjects: subjects))
   }

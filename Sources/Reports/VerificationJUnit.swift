@@ -42,7 +42,7 @@ extension VerificationReport {
     escaped(text).replacing("\n", with: "&#10;").replacing("\t", with: "&#9;")
   }
 
-  /// Text for XML 1.0, which has no control characters.
+  /// Text for XML 1.0, in which control characters cannot be written at all: they are escaped as in texts.
   private func escaped(_ text: String) -> String {
     var result = ""
     for scalar in text.unicodeScalars {
@@ -53,7 +53,8 @@ extension VerificationReport {
       case "\"": result += "&quot;"
       case "\r": result += "&#13;"
       case "\n", "\t": result.unicodeScalars.append(scalar)
-      case _ where scalar.value < 0x20 || scalar.value == 0xfffe || scalar.value == 0xffff: result += "\u{fffd}"
+      case _ where scalar.value < 0x20 || scalar.value == 0xfffe || scalar.value == 0xffff:
+        result += scalar.escaped(asASCII: true)
       default: result.unicodeScalars.append(scalar)
       }
     }

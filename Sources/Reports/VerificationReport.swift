@@ -1,55 +1,51 @@
 public import StaticCalls
+public import SystemPackage
 
 /// What verification found in all files of a run; each format makes its text of it.
 public struct VerificationReport: Sendable {
   /// The files that were looked at, in order.
-  private var files: [(path: String, result: Result<Verification, Refusal>)] = []
+  private var files: [(path: FilePath, result: Result<Verification, Refusal>)] = []
   /// How many files in directories are nothing that staticcall handles.
-  public private(set) var skipped = 0
+  public private(set) var skippedFiles = 0
+  /// The same for members of archives.
+  public private(set) var skippedMembers = 0
   /// Whether warnings make the run fail.
   public let isStrict: Bool
 
   public init(isStrict: Bool) { self.isStrict = isStrict }
 
   /// Adds a file's result; `nil` for one that is nothing that staticcall handles.
-  public mutating func add(_ path: String, _ result: Result<Verification?, Refusal>) {
+  public mutating func add(_ path: FilePath, _ result: Result<Verification?, Refusal>) {
     switch result {
-    case .success(nil): skipped += 1
-    case .success(let verification?): files.append((path, .success(verification)))
+    case .success(nil): skippedFiles += 1
+    case .success(let verification?):
+      skippedMembers += verification.skippedMembers
+      files.append((path, .success(verification)))
     case .failure(let refusal): files.append((path, .failure(refusal)))
     }
   }
 
   /// One object, linked image, or file that could not be read, by the name that people know it by: `libx.a(net.o)` in an archive.
   struct Subject {
-    var path: String
-    var member: String?
+    var path: FilePath
+    var member: MemberName?
     var kind: Verification.Kind?
     var entries: Int
     var diagnostics: [Diagnostic]
     /// Whether the diagnostics say why it could not be checked.
     var isUnchecked: Bool
 
-    /// Which of the archive's members of this name it is, counted from 1.
-    var ordinal = 1
-
-    var name: String {
-      guard let member else { return path }
-      return "\(path)(\(member))" + (ordinal > 1 ? "[\(ordinal)]" : "")
-    }
+    var name: String { displayName(of: path, member) }
   }
 
   var subjects: [Subject] {
     files.flatMap { file -> [Subject] in
       switch file.result {
       case .success(let verification):
-        var seen: [String: Int] = [:]
         return verification.subjects.map { subject in
-          seen[subject.member ?? "", default: 0] += 1
-          return Subject(
+          Subject(
             path: file.path, member: subject.member, kind: subject.kind, entries: subject.entries,
-            diagnostics: subject.refusal?.diagnostics ?? subject.diagnostics, isUnchecked: subject.refusal != nil,
-            ordinal: seen[subject.member ?? "", default: 1])
+            diagnostics: subject.refusal?.diagnostics ?? subject.diagnostics, isUnchecked: subject.refusal != nil)
         }
       case .failure(let refusal):
         return [
@@ -64,6 +60,7 @@ public struct VerificationReport: Sendable {
   public struct Totals: Equatable, Sendable {
     public var objects = 0
     public var images = 0
+    public var bitcode = 0
     public var entries = 0
     public var errors = 0
     public var warnings = 0
@@ -83,7 +80,8 @@ public struct VerificationReport: Sendable {
       switch subject.kind {
       case .object: totals.objects += 1
       case .image: totals.images += 1
-      case .bitcode, nil: break
+      case .bitcode: totals.bitcode += 1
+      case nil: break
       }
       let errors = subject.diagnostics.count { $0.severity == .error }
       totals.entries += subject.entries
@@ -95,7 +93,10 @@ public struct VerificationReport: Sendable {
   }
 
   /// Whether something was found that makes the run fail.
-  public var hasFindings: Bool { totals.errors > 0 || isStrict && totals.warnings > 0 }
+  var hasFindings: Bool { totals.errors > 0 || isStrict && totals.warnings > 0 }
+
+  /// As the process ends: 2 where something could not be checked, 1 where something was found, else 0.
+  public var exitCode: Int { totals.unchecked > 0 ? 2 : hasFindings ? 1 : 0 }
 
   // MARK: Text
 
@@ -124,10 +125,24 @@ public struct VerificationReport: Sendable {
       ? "\(count(totals.errors, "error")) and \(count(totals.warnings, "warning")) in \(count(totals.faulty, "object"))"
       : totals.unchecked == 0 ? "all is well" : "nothing found"
     if totals.unchecked > 0 { found += "; \(count(totals.unchecked, "object")) could not be checked" }
-    if skipped > 0 { found += "; \(count(skipped, "other file")) skipped" }
-    var checked = [count(totals.objects, "object")]
-    if totals.images > 0 { checked = (totals.objects > 0 ? checked : []) + [count(totals.images, "linked image")] }
+    let skipped = [(skippedFiles, "other file"), (skippedMembers, "other member")].filter { $0.0 > 0 }
+    if !skipped.isEmpty { found += "; \(skipped.map { count($0.0, $0.1) }.joined(separator: " and ")) skipped" }
+    let kinds = [(totals.objects, "object"), (totals.images, "linked image"), (totals.bitcode, "bitcode file")]
+    var checked = kinds.filter { $0.0 > 0 }.map { count($0.0, $0.1) }
+    if checked.isEmpty { checked = [count(0, "object")] }
     return checked.joined(separator: ", ")
       + ", \(count(totals.entries, "table entry", plural: "table entries")): \(found)"
   }
+}
+
+/// A file's name for people, or that of a member: `libx.a(net.o)`.
+public func displayName(of path: FilePath, _ member: MemberName?) -> String {
+  path.text + (member.map { "(\($0.name))" + $0.suffix } ?? "")
+}
+
+extension MemberName {
+  /// `net.o`, or `net.o[2]` for the second of this name.
+  var text: String { name + suffix }
+
+  fileprivate var suffix: String { ordinal > 1 ? "[\(ordinal)]" : "" }
 }

@@ -1,7 +1,7 @@
 import DebugInfo
 public import ObjectFile
 
-/// Every use of a trampoline in one object, independent of the object itself.
+/// Every use of a trampoline in one object or linked image, independent of the file itself.
 public struct Listing: Sendable {
   public var machine: Machine
   public var sites: [Site]
@@ -24,6 +24,8 @@ public struct Listing: Sendable {
     public var section: String
     /// Section offset, in bytes.
     public var offset: Int
+    /// In a linked image, the address.
+    public var address: UInt64?
     public var function: String?
     /// The function's name as its language writes it.
     public var functionDisplayName: String? { function.map(demangled) }

@@ -1,7 +1,7 @@
 import DebugInfo
 import Disassembly
 import ObjectFile
-import SystemPackage
+public import SystemPackage
 
 /// The way of an object through staticcall. Each phase takes values from the one before it and gives values to the next; only
 /// the last one writes.
@@ -10,11 +10,11 @@ public enum Pipeline {
   ///
   /// Throws ``Refusal`` where that cannot be done; the input is untouched then, and there is no output.
   public static func annotate(
-    _ path: String, output: String? = nil, isDryRun: Bool = false, _ options: Options
+    _ path: FilePath, output: FilePath? = nil, isDryRun: Bool = false, _ options: Options
   ) throws(Refusal) -> Annotation {
     try refusing {
       // Read: the whole file is mapped, and everything in it that is used later is checked now.
-      let input = try InputFile(FilePath(path))
+      let input = try InputFile(path)
       let object = try ObjectFile(reading: input)
 
       // Discover and resolve: what uses a trampoline, how, and which table is there. No change is made to these facts later.
@@ -30,7 +30,7 @@ public enum Pipeline {
       case .written, .wouldWrite: break
       case .heldBack: return annotation
       case .noStaticCalls, .upToDate:
-        if let output, !isDryRun { try copyFile(input, to: FilePath(output)) }
+        if let output, !isDryRun { try copyFile(input, to: output) }
         return annotation
       }
 
@@ -41,66 +41,117 @@ public enum Pipeline {
 
       // Write: from here on the file changes, in one step. A dry run ends before it.
       guard annotation.change == .written else { return annotation }
-      try edited.write(to: FilePath(output ?? path), from: input)
+      try edited.write(to: output ?? path, from: input)
       return annotation
     }
   }
 
   /// Lists every use of a trampoline in the object at `path`; on request with the changes that make calls direct, as disassembly.
   public static func list(
-    _ path: String, disassembles: Bool = false, _ options: Options
+    _ path: FilePath, disassembles: Bool = false, _ options: Options
   ) throws(Refusal) -> Listing {
+    try refusing { try list(ObjectFile(reading: InputFile(path)), linesFrom: path, disassembles, options) }
+  }
+
+  /// The same for an object, a linked image, or each object in an archive.
+  public static func listAll(
+    _ path: FilePath, disassembles: Bool = false, _ options: Options
+  ) throws(Refusal) -> [Listed] {
     try refusing {
-      let object = try ObjectFile(reading: InputFile(FilePath(path)))
-      let survey = try surveyObject(object, options, includingData: true)
-      var listing = Listing(survey, object, survey.sites.isEmpty ? nil : SourceLines(path), options)
-      if disassembles { listing.changes = try ChangeLister(survey, object).changes(object) }
-      return listing
+      let input = try InputFile(path)
+      switch try FileKind(of: input) {
+      case .image:
+        let listing = try Listing(LinkedImage(reading: input), SourceLines(path.bytes), options)
+        return [Listed(result: .success(listing))]
+      case .archive:
+        let archive = try Archive(reading: input)
+        return archive.namedMembers.compactMap { name, member in
+          do throws(Refusal) {
+            guard try refusing({ try archive.kind(of: member, at: path) }) == .object else { return nil }
+            let listing = try refusing {
+              try list(archive.object(member, at: path), linesFrom: nil, disassembles, options)
+            }
+            return Listed(member: name, result: .success(listing))
+          } catch {
+            return Listed(member: name, result: .failure(error))
+          }
+        }
+      case .object, .bitcode, .otherElf, .other:
+        let listing = try list(ObjectFile(reading: input), linesFrom: path, disassembles, options)
+        return [Listed(result: .success(listing))]
+      }
     }
+  }
+
+  /// The listing of a file, or of a member of an archive; or why there is none.
+  public struct Listed: Sendable {
+    public var member: MemberName?
+    public var result: Result<Listing, Refusal>
+
+    public init(member: MemberName? = nil, result: Result<Listing, Refusal>) {
+      self.member = member
+      self.result = result
+    }
+  }
+
+  private static func list(
+    _ object: borrowing ObjectFile, linesFrom path: FilePath?, _ disassembles: Bool, _ options: Options
+  ) throws -> Listing {
+    let survey = try surveyObject(object, options, includingData: true)
+    var listing = Listing(survey, object, SourceLines(survey.sites.isEmpty ? nil : path?.bytes), options)
+    if disassembles { listing.changes = try ChangeLister(survey, object).changes(object) }
+    return listing
   }
 
   /// Checks the tables of the object, archive or linked image at `path` in both directions: each entry is a valid site, and each site
   /// has one entry.
-  public static func verify(_ path: String, _ options: Options) throws(Refusal) -> Verification {
-    try refusing { try StaticCalls.verify(FilePath(path), options) }
+  public static func verify(_ path: FilePath, _ options: Options) throws(Refusal) -> Verification {
+    try refusing { try StaticCalls.verify(path, options) }
   }
 
   /// The same for a file that nobody asked for by name, such as one in a directory: `nil` where it is nothing that staticcall handles.
-  public static func verifyIfHandled(_ path: String, _ options: Options) throws(Refusal) -> Verification? {
+  public static func verifyIfHandled(_ path: FilePath, _ options: Options) throws(Refusal) -> Verification? {
     try refusing {
-      switch try FileKind(of: InputFile(FilePath(path))) {
-      case .object, .image, .archive: try StaticCalls.verify(FilePath(path), options)
+      switch try FileKind(of: InputFile(path)) {
+      case .object, .image, .archive: try StaticCalls.verify(path, options)
       case .bitcode: Verification(subjects: [.bitcode(nil)])
       case .otherElf, .other: nil
       }
     }
   }
 
-  /// Compares the call sites of two objects or linked images.
-  public static func compare(_ old: String, _ new: String, _ options: Options) throws(Refused) -> Comparison {
-    func sites(of path: String) throws(Refused) -> [ComparedSite] {
+  /// Compares the call sites of two objects or linked images. Fails with what is wrong with both of them.
+  public static func compare(
+    _ old: FilePath, _ new: FilePath, _ options: Options
+  ) -> Result<Comparison, RefusedFiles> {
+    var refused: [Refused] = []
+    let sites = (old == new ? [old] : [old, new]).map { path in
       do {
-        return try sitesToCompare(FilePath(path), options)
+        return try sitesToCompare(path, options)
       } catch {
-        throw Refused(path: path, refusal: Refusal(any: error))
+        refused.append(Refused(path: path, refusal: Refusal(any: error)))
+        return []
       }
     }
-    return Comparison(try sites(of: old), try sites(of: new))
+    guard refused.isEmpty else { return .failure(RefusedFiles(files: refused)) }
+    return .success(Comparison(sites[0], sites[sites.count - 1]))
   }
 
   /// Which of several files was not handled, and why.
-  public struct Refused: Error {
-    public var path: String
+  public struct Refused: Sendable {
+    public var path: FilePath
     public var refusal: Refusal
   }
 
+  /// The files that were not handled, one or more.
+  public struct RefusedFiles: Error {
+    public var files: [Refused]
+  }
+
   /// The regular files in a directory and below it, in order, and the directories that cannot be read, each with the reason.
-  public static func files(below directory: String) -> (files: [String], unreadable: [Refused]) {
-    let contents = DirectoryContents(of: FilePath(directory))
-    return (
-      contents.files.map(\.string),
-      contents.unreadable.map { Refused(path: $0.path.string, refusal: Refusal($0.error)) }
-    )
+  public static func files(below directory: FilePath) -> (files: [FilePath], unreadable: [Refused]) {
+    let contents = DirectoryContents(of: directory)
+    return (contents.files, contents.unreadable.map { Refused(path: $0.path, refusal: Refusal($0.error)) })
   }
 
   /// Turns whatever a phase throws into a refusal.

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Reports
 import StaticCalls
+import SystemPackage
 
 struct Annotate: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -23,7 +24,7 @@ struct Annotate: ParsableCommand {
   @OptionGroup var arguments: ObjectArguments
 
   @Option(name: .shortAndLong, help: ArgumentHelp("Write the annotated object here instead.", valueName: "file"))
-  var output: String?
+  var output: FileArgument?
 
   @Option(
     help: ArgumentHelp(
@@ -59,8 +60,8 @@ struct Annotate: ParsableCommand {
 
   func validate() throws {
     if output != nil, arguments.paths.count > 1 { throw ValidationError("-o takes one object, not several.") }
-    if output == "-" { throw ValidationError("An object cannot be written to standard output: name a file.") }
-    if output == "" { throw ValidationError("The name of the output must not be empty.") }
+    if output?.path == "-" { throw ValidationError("An object cannot be written to standard output: name a file.") }
+    if output?.path.isEmpty == true { throw ValidationError("The name of the output must not be empty.") }
     if module, addMissingKeys { throw ValidationError("--module and --add-missing-keys exclude each other.") }
     if module, abi == .user { throw ValidationError("--module is for the kernel, and --abi user is not.") }
     if verbose, quiet { throw ValidationError("--verbose and --quiet exclude each other.") }
@@ -76,7 +77,7 @@ struct Annotate: ParsableCommand {
     options.addMissingKeys = addMissingKeys
     options.rebuildsTable = rebuild
     options.isStrict = strict
-    let (output, dryRun, request) = (output, dryRun, options)
+    let (output, dryRun, request) = (output?.path, dryRun, options)
     let results = arguments.forEach { path throws(Refusal) in
       try Pipeline.annotate(path, output: output, isDryRun: dryRun, request)
     }
@@ -84,19 +85,19 @@ struct Annotate: ParsableCommand {
     for (path, result) in results {
       switch result {
       case .success(let annotation): report(annotation, path, &console)
-      case .failure(let refusal): console.complain(refusal, about: path)
+      case .failure(let refusal): console.complain(refusal, about: path.text)
       }
     }
     try console.end()
   }
 
-  private func report(_ annotation: Annotation, _ path: String, _ console: inout Console) {
+  private func report(_ annotation: Annotation, _ path: FilePath, _ console: inout Console) {
     let isHeldBack = annotation.change == .heldBack
     // Never a failure without a word.
     if !quiet || isHeldBack {
-      for warning in annotation.left { console.complain(warning, about: path) }
+      for warning in annotation.left { console.complain(warning, about: path.text) }
     }
-    if verbose || dryRun { console.report(annotation.text(for: path)) }
+    if verbose || dryRun { console.report(annotation.text(for: path.text)) }
     if isHeldBack { console.note(.findings) }
   }
 }

@@ -17,10 +17,10 @@ struct Diff: ParsableCommand {
   }
 
   @Argument(help: ArgumentHelp("The object or program to compare with.", valueName: "old"))
-  var old: String
+  var old: FileArgument
 
   @Argument(help: ArgumentHelp("The object or program that is looked at.", valueName: "new"))
-  var new: String
+  var new: FileArgument
 
   @Option(help: "Format of the differences.")
   var format = Format.text
@@ -29,21 +29,19 @@ struct Diff: ParsableCommand {
 
   @OptionGroup var naming: NamingOptions
 
+  func validate() throws { try checkNames([old.path, new.path]) }
+
   func run() throws {
     let options = rewriting.apply(to: naming.readingOptions)
     var console = Console()
-    var comparison: Comparison?
-    do throws(Pipeline.Refused) {
-      comparison = try Pipeline.compare(old, new, options)
-    } catch {
-      console.complain(error.refusal, about: error.path)
-    }
-    if let comparison {
-      switch format {
-      case .text: console.report(comparison.text)
-      case .json: console.report(try comparison.json(old: old, new: new))
-      }
+    let result = Pipeline.compare(old.path, new.path, options)
+    if format == .json { console.report(try comparisonJSON(old: old.path, new: new.path, result)) }
+    switch result {
+    case .success(let comparison):
+      if format == .text { console.report(comparison.text) }
       if !comparison.differences.isEmpty { console.note(.findings) }
+    case .failure(let refused):
+      for file in refused.files { console.complain(file.refusal, about: file.path.text) }
     }
     try console.end()
   }

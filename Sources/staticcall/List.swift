@@ -1,14 +1,16 @@
 import ArgumentParser
 import Reports
 import StaticCalls
+import SystemPackage
 
 struct List: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "list",
-    abstract: "List every use of a trampoline in an object.",
+    abstract: "List every use of a trampoline in objects, archives and linked programs.",
     discussion: """
       One line for each call site and each other use: where it is, in which function, whether it is a call or a tail call, what \
-      it goes through, the name of the static call, and whether it is in the table or can be made direct. Nothing is changed.
+      it goes through, the name of the static call, and whether it is in the table or can be made direct. In an archive, each object is listed; in a linked program, each call \
+      site with its address. Nothing is changed.
       """)
 
   enum Format: String, ExpressibleByArgument, CaseIterable {
@@ -41,28 +43,40 @@ struct List: ParsableCommand {
 
   func validate() throws {
     if summary, disassemble { throw ValidationError("--summary and --disassemble exclude each other.") }
-    if summary, format == .json { throw ValidationError("--summary is a text; JSON holds every use.") }
+    guard key.allSatisfy(isUTF8) else { throw ValidationError("The names of static calls must be UTF-8.") }
   }
 
   func run() throws {
     let (options, disassemble) = (rewriting.apply(to: naming.readingOptions), disassemble)
     var console = Console()
-    var listings: [(path: String, listing: Listing)] = []
+    var document = ListingDocument()
+    func add(_ path: FilePath, _ listed: Pipeline.Listed) {
+      let name = displayName(of: path, listed.member)
+      switch listed.result {
+      case .success(var listing):
+        if !key.isEmpty { listing = listing.filtered(toKeys: key) }
+        switch format {
+        case .text: console.report(listing.text(for: name, isSummary: summary, demangles: demangle))
+        case .json: document.add(path, listed.member, listing, isSummary: summary)
+        }
+      case .failure(let refusal):
+        console.complain(refusal, about: name)
+        document.add(path, listed.member, refusal)
+      }
+    }
     for (path, result) in arguments.forEach({ path throws(Refusal) in
-      try Pipeline.list(path, disassembles: disassemble, options)
+      try Pipeline.listAll(path, disassembles: disassemble, options)
     }) {
       switch result {
-      case .success(let listing): listings.append((path, key.isEmpty ? listing : listing.filtered(toKeys: key)))
-      case .failure(let refusal): console.complain(refusal, about: path)
+      case .success(let listings):
+        if listings.isEmpty, format == .text {
+          console.report(printable("\(path.text): an archive without objects") + "\n")
+        }
+        for listed in listings { add(path, listed) }
+      case .failure(let refusal): add(path, Pipeline.Listed(result: .failure(refusal)))
       }
     }
-    switch format {
-    case .text:
-      for (path, listing) in listings {
-        console.report(listing.text(for: path, isSummary: summary, demangles: demangle))
-      }
-    case .json: console.report(try ListingDocument(listings).text())
-    }
+    if format == .json { console.report(try document.text()) }
     try console.end()
   }
 }

@@ -1,54 +1,59 @@
-import ArgumentParser
-import FoundationEssentials
+import ObjectFile
+import Reports
+import SystemPackage
 
 /// How deep response files may name one another.
 private let deepestNesting = 16
 
 /// Replaces each argument `@FILE` by the arguments in that file, as compilers and linkers do: separated by white space, with
 /// quotes and backslashes for what contains some.
-func expandResponseFiles(in arguments: [String], depth: Int = 0) throws -> [String] {
-  var result: [String] = []
+func expandResponseFiles(in arguments: [[UInt8]], depth: Int = 0) throws(ResponseFileError) -> [[UInt8]] {
+  var result: [[UInt8]] = []
   for argument in arguments {
-    guard argument.hasPrefix("@"), argument.count > 1 else {
+    guard argument.first == UInt8(ascii: "@"), argument.count > 1 else {
       result.append(argument)
       continue
     }
-    let path = String(argument.dropFirst())
+    let path = FilePath(bytes: argument.dropFirst())
     guard depth < deepestNesting else { throw ResponseFileError(path: path, reason: "response files name one another") }
-    result += try expandResponseFiles(in: splitArguments(readText(path)), depth: depth + 1)
+    let text = try read(path)
+    guard !text.contains(0) else { throw ResponseFileError(path: path, reason: "it is not a text") }
+    result += try expandResponseFiles(in: splitArguments(text), depth: depth + 1)
   }
   return result
 }
 
-private func readText(_ path: String) throws -> String {
+private func read(_ path: FilePath) throws(ResponseFileError) -> [UInt8] {
   do {
-    return try String(contentsOfFile: path, encoding: .utf8)
+    return try contents(of: path)
   } catch {
-    throw ResponseFileError(path: path, reason: "it does not exist, may not be read, or is not UTF-8")
+    throw ResponseFileError(path: path, reason: error.message)
   }
 }
 
-private func splitArguments(_ text: String) -> [String] {
-  var arguments: [String] = []
-  var current = ""
+/// Any encoding whose white space, quotes and backslashes are those of ASCII: names of files are bytes.
+private func splitArguments(_ text: [UInt8]) -> [[UInt8]] {
+  let whiteSpace = Set(" \t\n\r\u{b}\u{c}".utf8)
+  var arguments: [[UInt8]] = []
+  var current: [UInt8] = []
   var isInside = false
-  var quote: Character?
-  var characters = text.makeIterator()
-  while let character = characters.next() {
-    switch character {
-    case "\\":
+  var quote: UInt8?
+  var bytes = text.makeIterator()
+  while let byte = bytes.next() {
+    switch byte {
+    case UInt8(ascii: "\\"):
       isInside = true
-      if let next = characters.next() { current.append(next) }
+      if let next = bytes.next() { current.append(next) }
     case quote: quote = nil
-    case "'" where quote == nil, "\"" where quote == nil:
-      quote = character
+    case UInt8(ascii: "'") where quote == nil, UInt8(ascii: "\"") where quote == nil:
+      quote = byte
       isInside = true
-    case _ where quote == nil && character.isWhitespace:
+    case _ where quote == nil && whiteSpace.contains(byte):
       if isInside { arguments.append(current) }
-      current = ""
+      current = []
       isInside = false
     default:
-      current.append(character)
+      current.append(byte)
       isInside = true
     }
   }
@@ -58,8 +63,8 @@ private func splitArguments(_ text: String) -> [String] {
 
 /// A response file that cannot be used.
 struct ResponseFileError: Error, CustomStringConvertible {
-  var path: String
+  var path: FilePath
   var reason: String
 
-  var description: String { "cannot read the response file \(path): \(reason)" }
+  var description: String { "cannot read the response file \(path.text): \(reason)" }
 }

@@ -25,6 +25,9 @@ struct NamingOptions: ParsableArguments {
   func validate() throws {
     if trampolinePrefix.isEmpty || keyPrefix.isEmpty { throw ValidationError("A prefix must not be empty.") }
     if trampolinePrefix == keyPrefix { throw ValidationError("Trampolines and keys must have different prefixes.") }
+    guard [trampolinePrefix, keyPrefix, section ?? ""].allSatisfy(isUTF8) else {
+      throw ValidationError("The names of symbols and sections must be UTF-8.")
+    }
     if section?.isEmpty == true { throw ValidationError("The name of the table's section must not be empty.") }
   }
 
@@ -93,20 +96,22 @@ struct JobOptions: ParsableArguments {
 
 /// The objects to work on.
 struct ObjectArguments: ParsableArguments {
-  @Argument(help: ArgumentHelp("The objects, each a relocatable ELF file.", valueName: "object"))
-  var objects: [String]
+  @Argument(
+    help: ArgumentHelp(
+      "The objects: relocatable ELF files. To list, archives and linked programs as well.", valueName: "object"))
+  var objects: [FileArgument]
 
   @OptionGroup var jobs: JobOptions
 
-  func validate() throws { try checkNames(objects) }
+  func validate() throws { try checkNames(objects.map(\.path)) }
 
   /// The objects in order, each file once whatever names it goes by.
-  var paths: [String] { withoutRepetition(objects) }
+  var paths: [FilePath] { withoutRepetition(objects.map(\.path)) }
 
   /// Runs `work` for each object and returns its results in order.
   func forEach<Success: Sendable>(
-    _ work: @escaping @Sendable (String) throws(Refusal) -> Success
-  ) -> [(path: String, result: Result<Success, Refusal>)] {
+    _ work: @escaping @Sendable (FilePath) throws(Refusal) -> Success
+  ) -> [(path: FilePath, result: Result<Success, Refusal>)] {
     jobs.forEach(paths, work).map { ($0.item, $0.result) }
   }
 }
@@ -115,24 +120,24 @@ struct ObjectArguments: ParsableArguments {
 struct FileArguments: ParsableArguments {
   @Argument(
     help: ArgumentHelp("Objects, archives, linked programs, and directories with such files.", valueName: "file"))
-  var files: [String]
+  var files: [FileArgument]
 
   @OptionGroup var jobs: JobOptions
 
   struct Input: Sendable {
-    var path: String
+    var path: FilePath
     /// Whether the user named it; else it was found in a directory.
     var isNamed: Bool
   }
 
-  func validate() throws { try checkNames(files) }
+  func validate() throws { try checkNames(files.map(\.path)) }
 
   /// What to look at, in order, each file once; and the directories that cannot be read.
   func inputs() -> (inputs: [Input], unreadable: [Pipeline.Refused]) {
     var inputs: [Input] = []
     var unreadable: [Pipeline.Refused] = []
-    for path in withoutRepetition(files) {
-      guard (try? FilePath(path).stat().type) == .directory else {
+    for path in withoutRepetition(files.map(\.path)) {
+      guard (try? path.stat().type) == .directory else {
         inputs.append(Input(path: path, isNamed: true))
         continue
       }
@@ -143,22 +148,22 @@ struct FileArguments: ParsableArguments {
     guard files.count > 1 else { return (inputs, unreadable) }
     // A file may lie in several of the directories, and be named besides.
     let once = Set(withoutRepetition(inputs.map(\.path)))
-    var seen: Set<String> = []
+    var seen: Set<FilePath> = []
     return (inputs.filter { once.contains($0.path) && seen.insert($0.path).inserted }, unreadable)
   }
 }
 
-private func checkNames(_ names: [String]) throws {
+func checkNames(_ names: [FilePath]) throws {
   if names.contains("-") { throw ValidationError("An object cannot be read from standard input: name a file.") }
-  if names.contains("") { throw ValidationError("The name of an object must not be empty.") }
+  if names.contains(where: \.isEmpty) { throw ValidationError("The name of an object must not be empty.") }
 }
 
 /// The paths in order, each file once whatever names it goes by.
-private func withoutRepetition(_ paths: [String]) -> [String] {
+private func withoutRepetition(_ paths: [FilePath]) -> [FilePath] {
   guard paths.count > 1 else { return paths }
   var seen: Set<FileIdentity> = []
   return paths.filter { path in
-    guard let status = try? FilePath(path).stat() else { return true }
+    guard let status = try? path.stat() else { return true }
     return seen.insert(FileIdentity(device: UInt64(status.deviceID.rawValue), inode: UInt64(status.inode.rawValue)))
       .inserted
   }

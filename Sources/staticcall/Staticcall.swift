@@ -1,5 +1,6 @@
 import ArgumentParser
 import Glibc
+import ObjectFile
 
 @main
 struct Staticcall: ParsableCommand {
@@ -28,13 +29,13 @@ struct Staticcall: ParsableCommand {
   /// ArgumentParser's own `main` prints in a way that takes a full disk for a success.
   static func main() {
     do {
-      let arguments = try expandResponseFiles(in: Array(CommandLine.arguments.dropFirst()))
-      var command = try parseAsRoot(arguments)
+      let arguments = try expandResponseFiles(in: Array(commandLineArguments().dropFirst()))
+      var command = try parseAsRoot(arguments.map(carried))
       try command.run()
     } catch {
       // A file that cannot be read is a failure, not wrong usage.
       let status = error is ResponseFileError ? ExitCode(Outcome.failure.rawValue) : exitCode(for: error)
-      let message = fullMessage(for: error)
+      let message = readable(fullMessage(for: error))
       var console = Console()
       if !message.isEmpty {
         if status == .success { console.report(message + "\n") } else { console.complain(message + "\n") }

@@ -52,8 +52,7 @@ struct Verify: ParsableCommand {
     progress.end()
     for (input, result) in results { report.add(input.path, result) }
     try print(report, &console)
-    if report.hasFindings { console.note(.findings) }
-    if report.totals.unchecked > 0 { console.note(.failure) }
+    console.note(Outcome(rawValue: Int32(report.exitCode)) ?? .failure)
     try console.end()
   }
 

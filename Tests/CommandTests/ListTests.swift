@@ -183,6 +183,28 @@ import Testing
     #expect(printed == "\(name)\na \"b\" é\ncall\\er \"quoted\"\n")
   }
 
+  /// The linker has resolved the calls of an image: they have addresses.
+  @Test(.enabled(if: tool("ld.lld") != nil, "ld.lld is not installed"), arguments: Target.allCases)
+  func aLinkedImageIsListedByAddress(_ target: Target) async throws {
+    let scratch = try Scratch()
+    let trampolines =
+      "\n__SCK__a: .quad 0\n__SCK__b: .quad 0\n.section .tramp, \"ax\"\n__SCT__a: ret\n.p2align 3\n__SCT__b: ret"
+    try await scratch.make(Sample.direct + trampolines, for: target)
+    try await require("ld.lld", ["-Ttext=0x400000", "-e", "caller", "-o", "plain", "a.o"], in: scratch.path)
+    try #require(await staticcall(["annotate", "a.o"], scratch).status == 0)
+    try await require("ld.lld", ["-Ttext=0x400000", "-e", "caller", "-o", "image", "a.o"], in: scratch.path)
+    let (plain, image) = (
+      try await staticcall(["list", "plain"], scratch), try await staticcall(["list", "image"], scratch)
+    )
+    #expect((plain.status, image.status) == (0, 0))
+    #expect(plain.output.contains("2 call sites of 2 keys, no table\n"), "\(plain.output)")
+    #expect(image.output.contains("2 call sites of 2 keys, table complete\n"), "\(image.output)")
+    let rows = image.output.split(separator: "\n").dropFirst(2).map { $0.split(separator: " ").joined(separator: " ") }
+    let second = target == .x86_64 ? 5 : 4
+    // The label has no size, so nothing says that it covers the calls.
+    #expect(rows == ["0x400000 - call direct a in table", "0x40000\(second) - tail direct b in table"])
+  }
+
   /// What could not be read is reported, and the rest is there.
   @Test func theDocumentHoldsWhatCouldBeRead() async throws {
     let scratch = try Scratch()

@@ -23,7 +23,8 @@ import Testing
     Misuse("verify", "--format", "yaml", "a.o", message: "Error: The value 'yaml' is invalid for '--format <format>'"),
     Misuse("diff", "a.o", message: "Error: Missing expected argument '<new>'"),
     Misuse(
-      "list", "--summary", "--format", "json", "a.o", message: "Error: --summary is a text; JSON holds every use."),
+      "list", "--summary", "--disassemble", "a.o", message: "Error: --summary and --disassemble exclude each other."),
+    Misuse("diff", "a.o", "-", message: "Error: An object cannot be read from standard input: name a file."),
     Misuse("polish", "a.o", message: "Error: "),
     Misuse("annotate", "--wrong", "a.o", message: "Error: Unknown option '--wrong'"),
     Misuse("annotate", "-x", "a.o", message: "Error: Unknown option '-x'"),

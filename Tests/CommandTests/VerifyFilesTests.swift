@@ -93,7 +93,27 @@ import Testing
       run.output.hasPrefix("tree/lib.a(\(bad)): error: caller+0x0: call of a has no table entry [SC102]\n"),
       "\(run.output)")
     #expect(run.output.contains("\ntree/lib.a(a-long-name-for-a-member.o): error: caller+0x0: "))
-    #expect(run.output.hasSuffix("3 objects, 2 table entries: 4 errors and 0 warnings in 2 objects\n"), "\(run.output)")
+    #expect(
+      run.output.hasSuffix(
+        "3 objects, 2 table entries: 4 errors and 0 warnings in 2 objects; 1 other member skipped\n"), "\(run.output)")
+  }
+
+  /// Two members of one name are told apart, as `ar x` does.
+  @Test func aNameMayOccurTwice() async throws {
+    let scratch = try await tree()
+    try FileManager.default.copyItem(atPath: scratch.file("tree/sub/bad.o"), toPath: scratch.file("bad.o"))
+    try await require(archiver, ["rc", "lib.a", "bad.o", "tree/notes.txt"], in: scratch.path)
+    try await require(archiver, ["q", "lib.a", "tree/sub/bad.o"], in: scratch.path)
+    let run = try await staticcall(["verify", "lib.a"], scratch)
+    #expect(run.output.hasPrefix("lib.a(bad.o): error: "))
+    #expect(run.output.contains("\nlib.a(bad.o)[2]: error: "))
+    let list = try await staticcall(["list", "lib.a"], scratch)
+    #expect((list.status, list.errors) == (0, ""))
+    #expect(list.output.hasPrefix("lib.a(bad.o): x86-64, 2 call sites of 2 keys, no table\n"))
+    #expect(list.output.contains("\nlib.a(bad.o)[2]: x86-64, 2 call sites of 2 keys, no table\n"))
+    try await require(archiver, ["rc", "other.a", "tree/notes.txt"], in: scratch.path)
+    let other = try await staticcall(["list", "other.a"], scratch)
+    #expect((other.status, other.output) == (0, "other.a: an archive without objects\n"))
   }
 
   @Test func aMemberThatCannotBeReadIsNamed() async throws {
@@ -152,6 +172,9 @@ import Testing
     #expect(found.status == 0)
     #expect(
       found.output.hasPrefix("tree/a.o: warning: LLVM bitcode, in which there is nothing to verify yet [SC005]\n"))
+    #expect(
+      found.output.hasSuffix("1 bitcode file, 0 table entries: 0 errors and 1 warning in 1 object\n"), "\(found.output)"
+    )
     #expect(try await staticcall(["verify", "--strict", "tree"], scratch).status == 1)
     #expect(try await staticcall(["verify", "tree/a.o"], scratch).status == 2)
   }

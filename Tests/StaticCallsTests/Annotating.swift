@@ -1,4 +1,5 @@
 import StaticCalls
+import SystemPackage
 import TestSupport
 
 /// What became of an attempt to annotate an object.
@@ -24,7 +25,7 @@ func annotate(_ path: String, _ change: (inout Options) -> Void = { _ in }) -> A
   var options = Options()
   change(&options)
   do throws(Refusal) {
-    return .done(try Pipeline.annotate(path, options))
+    return .done(try Pipeline.annotate(FilePath(path), options))
   } catch {
     return .refused(error.diagnostics)
   }
@@ -34,7 +35,7 @@ func annotate(_ path: String, _ change: (inout Options) -> Void = { _ in }) -> A
 func verify(_ path: String, _ change: (inout Options) -> Void = { _ in }) throws -> [Code] {
   var options = Options()
   change(&options)
-  return try Pipeline.verify(path, options).diagnostics.map(\.code)
+  return try Pipeline.verify(FilePath(path), options).diagnostics.map(\.code)
 }
 
 /// The table of the object at a path.

@@ -1,4 +1,5 @@
 import StaticCalls
+import SystemPackage
 import TestSupport
 import Testing
 
@@ -68,7 +69,7 @@ struct RewriteCase: CustomTestStringConvertible, Sendable {
     let object = try await assemble(in: scratch)
     var options = Options()
     change(&options)
-    let calls = try Pipeline.list(object, options).sites.filter { $0.function == "f" && $0.kind != nil }
+    let calls = try Pipeline.list(FilePath(object), options).sites.filter { $0.function == "f" && $0.kind != nil }
     let states = calls.map { "\($0.state.rawValue) \($0.code?.rawValue ?? "")" }.description
     let before = try codeAndRelocations(of: object)
     #expect(annotate(object, change).annotation != nil)

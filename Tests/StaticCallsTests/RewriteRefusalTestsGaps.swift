@@ -1,4 +1,5 @@
 import StaticCalls
+import SystemPackage
 import TestSupport
 import Testing
 
@@ -153,7 +154,7 @@ import Testing
       ret
       """
     ).assemble(in: scratch)
-    let states = try Pipeline.list(object, Options()).sites.filter { $0.kind != nil }.map {
+    let states = try Pipeline.list(FilePath(object), Options()).sites.filter { $0.kind != nil }.map {
       "\($0.callName) \($0.state)"
     }
     #expect(states == ["b convertible", "a staysIndirect"])

@@ -8,10 +8,10 @@ import Testing
     "Disassembly": ["CCapstone"],
     "DebugInfo": ["CDebugInfo", "Glibc"],
     "StaticCalls": ["DebugInfo", "Disassembly", "ObjectFile", "SystemPackage"],
-    "Reports": ["FoundationEssentials", "ObjectFile", "StaticCalls"],
+    "Reports": ["FoundationEssentials", "ObjectFile", "StaticCalls", "SystemPackage"],
     "staticcall": [
-      "ArgumentParser", "Dispatch", "FoundationEssentials", "Glibc", "Reports", "StaticCalls", "Synchronization",
-      "SystemPackage",
+      "ArgumentParser", "Dispatch", "FoundationEssentials", "Glibc", "ObjectFile", "Reports", "StaticCalls",
+      "Synchronization", "SystemPackage",
     ],
   ]
 

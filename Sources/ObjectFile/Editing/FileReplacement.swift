@@ -62,19 +62,18 @@ private struct Destination {
 private func followLink(_ path: FilePath) throws(ObjectFileError) -> FilePath {
   var target = [CChar](repeating: 0, count: Int(PATH_MAX))
   // SAFETY: readlink writes at most as many bytes as it is told the buffer has.
-  let length = unsafe readlink(path.string, &target, target.count)
+  let length = unsafe path.withPlatformString { name in
+    unsafe target.withUnsafeMutableBufferPointer { buffer in
+      unsafe buffer.baseAddress.map { unsafe readlink(name, $0, buffer.count) } ?? -1
+    }
+  }
   guard length > 0 else { return path }
-  return path.removingLastComponent().pushing(
-    FilePath(String(decoding: target[..<length].map { UInt8(bitPattern: $0) }, as: UTF8.self)))
+  return path.removingLastComponent().pushing(FilePath(bytes: target[..<length].map { UInt8(bitPattern: $0) }))
 }
 
 private func resolveLinks(_ path: FilePath) throws(ObjectFileError) -> FilePath {
-  // SAFETY: realpath allocates the result, which is copied and freed here.
-  guard let resolved = unsafe realpath(path.string, nil) else {
-    throw .system(operation: "resolve \(path)", Errno(rawValue: errno))
-  }
-  defer { unsafe free(resolved) }
-  return unsafe FilePath(String(cString: resolved))
+  guard let resolved = path.resolved else { throw .system(operation: "resolve \(path)", Errno(rawValue: errno)) }
+  return resolved
 }
 
 /// A file that is being written under a temporary name.
@@ -92,11 +91,17 @@ struct OutputFile: ~Copyable {
 
   private static func create(beside destination: FilePath) throws(ObjectFileError) -> (FileDescriptor, FilePath) {
     // A name may take 255 bytes; what is added takes up to 34.
-    let name = String(decoding: (destination.lastComponent?.string ?? "object").utf8.prefix(200), as: UTF8.self)
+    var name = (destination.lastComponent?.bytes ?? Array("object".utf8))[...]
+    if name.count > 200 {
+      // Not in the middle of a character: some file systems take UTF-8 only.
+      name = name.prefix(200)
+      while let last = name.last, last >= 0x80 { name.removeLast() }
+    }
     let directory = destination.removingLastComponent()
     while true {
       let number = counter.add(1, ordering: .relaxed).oldValue
-      let path = directory.appending(".\(name).staticcall-\(getpid())-\(number)")
+      let path = directory.pushing(
+        FilePath(bytes: Array(".".utf8) + name + Array(".staticcall-\(getpid())-\(number)".utf8)))
       do {
         let descriptor = try FileDescriptor.open(
           path, .readWrite, options: [.create, .exclusiveCreate, .closeOnExec], permissions: .ownerReadWrite)
@@ -191,8 +196,12 @@ struct OutputFile: ~Copyable {
       remove()
       return
     }
-    // SAFETY: both names are NUL-terminated copies.
-    guard unsafe rename(path.string, destination.string) == 0 else {
+    // SAFETY: both names end in NUL.
+    guard
+      unsafe path.withPlatformString({ old in
+        unsafe destination.withPlatformString { unsafe rename(old, $0) }
+      }) == 0
+    else {
       throw .system(operation: "rename \(path) to \(destination)", Errno(rawValue: errno))
     }
   }
@@ -200,13 +209,17 @@ struct OutputFile: ~Copyable {
   /// Exchanges the two names. ext4 flushes a file that is renamed over another one to disk, which can take longer than all
   /// the rest; it does not when the two change places. Not every file system can do that.
   private func exchange(with destination: FilePath) -> Bool {
-    // SAFETY: both names are NUL-terminated copies.
-    unsafe renameat2(AT_FDCWD, path.string, AT_FDCWD, destination.string, staticcall_RENAME_EXCHANGE) == 0
+    // SAFETY: both names end in NUL.
+    unsafe path.withPlatformString { old in
+      unsafe destination.withPlatformString {
+        unsafe renameat2(AT_FDCWD, old, AT_FDCWD, $0, staticcall_RENAME_EXCHANGE)
+      }
+    } == 0
   }
 
   /// Removes the file under its temporary name.
   func remove() {
-    // SAFETY: the name is a NUL-terminated copy.
-    _ = unsafe unlink(path.string)
+    // SAFETY: the name ends in NUL.
+    _ = unsafe path.withPlatformString { unsafe unlink($0) }
   }
 }

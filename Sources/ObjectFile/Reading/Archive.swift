@@ -8,7 +8,9 @@ public struct Archive: ~Copyable {
   /// One file in the archive.
   public struct Member: Sendable {
     /// Without the marks that `ar` puts behind it.
-    public var name: String
+    public var nameBytes: [UInt8]
+    /// The name for people: what is no UTF-8 is replaced.
+    public var name: String { String(decoding: nameBytes, as: UTF8.self) }
     /// The member's bytes in the archive; empty in a thin archive, where the name is that of a file, relative to the archive's folder.
     public var range: Range<Int>
   }
@@ -16,6 +18,7 @@ public struct Archive: ~Copyable {
   private static let magicSize = 8
   /// `struct ar_hdr` of <ar.h>: name 16, date 12, uid 6, gid 6, mode 8, size 10, and the mark "`\n".
   private static let headerSize = 60
+  private static let nameSize = 16
 
   /// Reads the archive's headers. Throws ``ObjectFileError/damaged(_:)`` where one is not as it must be.
   public init(reading input: borrowing InputFile) throws(ObjectFileError) {
@@ -50,7 +53,7 @@ public struct Archive: ~Copyable {
       guard position + headerSize <= bytes.count, bytes.hasBytes([0x60, 0x0a], at: position + 58) else {
         throw .damaged("no header of an archive member at file offset \(hex(position))")
       }
-      let field = text(bytes, position..<position + 16)
+      let field = text(bytes, position..<position + nameSize)
       guard let size = Int(text(bytes, position + 48..<position + 58)), size >= 0 else {
         throw .damaged("the size of the archive member at file offset \(hex(position)) is no number")
       }
@@ -63,10 +66,11 @@ public struct Archive: ~Copyable {
       if field == "//" {
         longNames = start..<start + size
       } else if !isTable {
-        guard let member = member(field, start..<start + stored, longNames, bytes) else {
+        guard let member = member(field, header: position, start..<start + stored, longNames, bytes) else {
           throw .damaged("the archive member at file offset \(hex(position)) has no name")
         }
-        members.append(member)
+        // The symbol indexes of BSD and LLVM have names like those of files.
+        if !member.name.hasPrefix("__.SYMDEF") { members.append(member) }
       }
       // Members begin at even offsets.
       position = start + stored + (start + stored) % 2
@@ -75,30 +79,40 @@ public struct Archive: ~Copyable {
   }
 
   private static func member(
-    _ field: String, _ range: Range<Int>, _ longNames: Range<Int>, _ bytes: Span<UInt8>
+    _ field: String, header: Int, _ range: Range<Int>, _ longNames: Range<Int>, _ bytes: Span<UInt8>
   ) -> Member? {
     if field.hasPrefix("/"), let offset = Int(field.dropFirst()) {
       guard offset >= 0, offset < longNames.count else { return nil }
       var end = longNames.lowerBound + offset
       while end < longNames.upperBound, bytes[end] != UInt8(ascii: "\n") { end += 1 }
-      let name = text(bytes, longNames.lowerBound + offset..<end)
-      return Member(name: name.hasSuffix("/") ? String(name.dropLast()) : name, range: range)
+      return Member(nameBytes: name(bytes, longNames.lowerBound + offset..<end), range: range)
     }
     if field.hasPrefix("#1/"), let length = Int(field.dropFirst(3)), length >= 0, length <= range.count {
-      // BSD: the name stands in front of the contents.
-      let name = bytes.extracting(range).string(at: 0)
-      return Member(name: name, range: range.lowerBound + length..<range.upperBound)
+      // BSD: the name stands in front of the contents, filled up with zeros.
+      let start = range.lowerBound + length
+      let name = trimmed(bytes, range.lowerBound..<start).prefix { $0 != 0 }
+      return Member(nameBytes: Array(name), range: start..<range.upperBound)
     }
     guard !field.isEmpty else { return nil }
-    return Member(name: field.hasSuffix("/") ? String(field.dropLast()) : field, range: range)
+    return Member(nameBytes: name(bytes, header..<header + nameSize), range: range)
+  }
+
+  /// A name, which GNU's `ar` ends with a slash.
+  private static func name(_ bytes: Span<UInt8>, _ range: Range<Int>) -> [UInt8] {
+    let name = trimmed(bytes, range)
+    return name.last == UInt8(ascii: "/") ? Array(name.dropLast()) : name
   }
 
   /// A field of a header, without the spaces behind it.
   private static func text(_ bytes: Span<UInt8>, _ range: Range<Int>) -> String {
+    String(decoding: trimmed(bytes, range), as: UTF8.self)
+  }
+
+  private static func trimmed(_ bytes: Span<UInt8>, _ range: Range<Int>) -> [UInt8] {
     var end = range.upperBound
     while end > range.lowerBound, bytes[end - 1] == UInt8(ascii: " ") { end -= 1 }
     var text: [UInt8] = []
     for position in range.lowerBound..<end { text.append(bytes[position]) }
-    return String(decoding: text, as: UTF8.self)
+    return text
   }
 }

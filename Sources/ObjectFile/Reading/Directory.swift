@@ -3,7 +3,7 @@ public import SystemPackage
 
 /// The files in a directory and in those below it.
 public struct DirectoryContents: Sendable {
-  /// Regular files, in the order of their names; links to files are among them, links to directories are not followed.
+  /// Regular files, in the order of their names' bytes; links to files are among them, links to directories are not followed.
   public var files: [FilePath] = []
   /// Directories that cannot be read.
   public var unreadable: [(path: FilePath, error: ObjectFileError)] = []
@@ -46,5 +46,6 @@ private func names(in directory: FilePath) throws(ObjectFileError) -> [FilePath.
     }
     if let name, name.kind == .regular { names.append(name) }
   }
-  return names.sorted { $0.string < $1.string }
+  return names.map { (name: $0, bytes: $0.bytes) }
+    .sorted { $0.bytes.lexicographicallyPrecedes($1.bytes) }.map(\.name)
 }

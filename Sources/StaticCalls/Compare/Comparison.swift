@@ -55,6 +55,9 @@ public struct ComparedSite: Sendable {
   /// How it calls, and whether the table has it: `direct, in table`.
   public var form: String
 
+  /// Whether a table has it; in a linked image only.
+  var isInTable: Bool { form.hasSuffix(", in table") }
+
   /// What has sites that are compared with each other.
   fileprivate var group: String { location.function ?? location.section ?? "" }
 

@@ -1,3 +1,4 @@
+import DebugInfo
 import Disassembly
 import ObjectFile
 
@@ -60,6 +61,8 @@ public struct DiagnosticLocation: Equatable, Sendable, CustomStringConvertible {
   public var offset: Int?
   /// The function or label at or before the place, and the distance from it in bytes.
   public var function: String?
+  /// The function's name as its language writes it.
+  public var functionDisplayName: String? { function.map(demangled) }
   public var functionOffset: Int?
   /// In a linked image, the address.
   public var address: UInt64?

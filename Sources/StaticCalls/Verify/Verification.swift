@@ -5,11 +5,13 @@ import SystemPackage
 public struct Verification: Sendable {
   /// What was looked at: the file itself, or members of the archive that it is.
   public var subjects: [Subject] = []
+  /// How many members of the archive are nothing that is verified.
+  public var skippedMembers = 0
 
   /// One object or linked image.
   public struct Subject: Sendable {
     /// Its name in the archive that holds it.
-    public var member: String?
+    public var member: MemberName?
     public var kind: Kind
     /// Entries of its tables.
     public var entries = 0
@@ -32,7 +34,7 @@ public struct Verification: Sendable {
 
 extension Verification {
   /// Verifies a relocatable object.
-  init(_ object: borrowing ObjectFile, member: String? = nil, _ options: Options) throws {
+  init(_ object: borrowing ObjectFile, member: MemberName? = nil, _ options: Options) throws {
     let survey = try surveyObject(object, options)
     let findings =
       try TableVerification(of: survey, in: object, options).findings
@@ -55,28 +57,18 @@ extension Verification {
 
   /// Verifies each object in an archive; other members are left out. Where nothing in a member's bytes looks like a static call, nothing else of it is read.
   init(_ archive: borrowing Archive, at path: FilePath, _ options: Options) {
-    func subject(_ name: String, _ kind: FileKind, _ object: () throws -> ObjectFile) throws -> [Subject] {
-      switch kind {
-      case .object: try Verification(object(), member: name, options).subjects
-      case .bitcode: [.bitcode(name)]
-      case .image, .archive, .otherElf, .other: []
-      }
-    }
     let texts = options.textsOfStaticCalls
-    for member in archive.members {
+    for (name, member) in archive.namedMembers {
       do {
-        if archive.isThin {
-          let file = try InputFile(path.removingLastComponent().pushing(FilePath(member.name)))
-          subjects += try subject(member.name, FileKind(of: file)) { try ObjectFile(reading: file) }
-          continue
-        }
-        switch archive.kind(of: member) {
-        case .object where !archive.holds(anyOf: texts, in: member):
-          subjects.append(Subject(member: member.name, kind: .object))
-        case let kind: subjects += try subject(member.name, kind) { try archive.object(member) }
+        switch try archive.kind(of: member, at: path) {
+        case .object where !archive.isThin && !archive.holds(anyOf: texts, in: member):
+          subjects.append(Subject(member: name, kind: .object))
+        case .object: subjects += try Verification(archive.object(member, at: path), member: name, options).subjects
+        case .bitcode: subjects.append(.bitcode(name))
+        case .image, .archive, .otherElf, .other: skippedMembers += 1
         }
       } catch {
-        subjects.append(Subject(member: member.name, kind: .object, refusal: Refusal(any: error)))
+        subjects.append(Subject(member: name, kind: .object, refusal: Refusal(any: error)))
       }
     }
   }
@@ -84,7 +76,7 @@ extension Verification {
 
 extension Verification.Subject {
   /// Bitcode among other files: not a failure, and no assurance either.
-  static func bitcode(_ member: String?) -> Self {
+  static func bitcode(_ member: MemberName?) -> Self {
     let warning = Diagnostic(
       .noMachineCode, .warning, "LLVM bitcode, in which there is nothing to verify yet", help: Code.noMachineCode.help)
     return Self(member: member, kind: .bitcode, diagnostics: [warning])
