@@ -6,7 +6,7 @@ STATICCALL_DEBUG = .build/debug/staticcall
 STATICCALL_RELEASE = .build/static/release/staticcall
 KERNEL = .build/kernel
 
-.PHONY: help deps build demo test lint format parity coverage equivalence random bench release install clean
+.PHONY: help deps build demo test lint format parity equality coverage equivalence random bench release install clean
 
 help:
 	@echo 'make demo      install what is missing, build, and show staticcall at work on a small program'
@@ -17,6 +17,7 @@ help:
 	@echo 'make release   a static executable: $(STATICCALL_RELEASE)'
 	@echo 'make install   install that executable (PREFIX=$(PREFIX), DESTDIR=$(DESTDIR))'
 	@echo 'make parity    compare the tables with those of every module of the Debian kernel'
+	@echo 'make equality  what annotate leaves as it was, in the modules of the kernel and the members of system libraries'
 	@echo 'make coverage  what becomes of calls under some 280 sets of flags, against the recorded table'
 	@echo 'make equivalence  the same, and run each program before and after'
 	@echo 'make random    random programs, run before and after'
@@ -38,6 +39,7 @@ test: deps
 	swift build --build-tests
 	swift test --skip-build --disable-xctest
 	@Scripts/kernel-parity $(STATICCALL_DEBUG) $(KERNEL) --sample 40
+	/usr/bin/python3 Scripts/equality.py --staticcall $(STATICCALL_DEBUG) --sample 120 --tools-every 4 $(LIBRARIES)
 	/usr/bin/python3 Scripts/coverage.py --staticcall $(STATICCALL_DEBUG) --sample 10 --levels=-O0,-O2,-Os --run
 	/usr/bin/python3 Scripts/random-programs.py --staticcall $(STATICCALL_DEBUG) --first-seed 1 --count 24
 	/usr/bin/python3 Scripts/random-programs.py --staticcall $(STATICCALL_DEBUG) --first-seed 1 --count 12 --target aarch64
@@ -62,6 +64,13 @@ install: release
 
 parity: deps release
 	@Scripts/kernel-parity $(STATICCALL_RELEASE) $(KERNEL)
+
+# The archives that come with the compilers of both machines.
+LIBRARIES = $(foreach gcc,gcc aarch64-linux-gnu-gcc,$(foreach library,c stdc++ gcc,$(shell $(gcc) -print-file-name=lib$(library).a)))
+
+equality: deps release
+	@modules=$$(Scripts/kernel-modules $(KERNEL)) && \
+	  /usr/bin/python3 Scripts/equality.py --staticcall $(STATICCALL_RELEASE) --tools-every 4 "$$modules" $(LIBRARIES)
 
 coverage: deps release
 	/usr/bin/python3 Scripts/coverage.py --staticcall $(STATICCALL_RELEASE)
