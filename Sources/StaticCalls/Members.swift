@@ -31,7 +31,7 @@ extension Archive {
     isThin ? try ObjectFile(reading: InputFile(file(of: member, path))) : try object(member)
   }
 
-  private func file(of member: Member, _ path: FilePath) -> FilePath {
+  func file(of member: Member, _ path: FilePath) -> FilePath {
     path.removingLastComponent().pushing(FilePath(bytes: member.nameBytes))
   }
 }

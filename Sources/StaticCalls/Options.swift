@@ -38,8 +38,10 @@ public struct Options: Sendable {
   /// Name of the table section.
   var tableSection: String { tableSections.first ?? Self.kernelTable }
 
-  /// One of these is in every file that has to do with static calls.
-  var textsOfStaticCalls: [[UInt8]] { [trampolinePrefix] + tableSections.map { Array($0.utf8) } }
+  /// One of these is in every file that has to do with static calls, or may have once its intermediate code is compiled.
+  var textsOfStaticCalls: [[UInt8]] {
+    [trampolinePrefix] + (callsThroughKeys ? [keyPrefix] : []) + (tableSections + [".gnu.lto_"]).map { Array($0.utf8) }
+  }
 
   /// The table's section in the Linux kernel, and in user-space programs: there a C identifier, so that linkers mark its borders.
   public static let kernelTable = ".static_call_sites"

@@ -6,43 +6,68 @@ public import SystemPackage
 /// The way of an object through staticcall. Each phase takes values from the one before it and gives values to the next; only
 /// the last one writes.
 public enum Pipeline {
-  /// Puts the call sites of the object at `path` into its table, in place or, with `output`, in a copy.
+  /// Puts the call sites of the object at `path`, or of each object in the archive there, into its table, in place or, with `output`, in
+  /// a copy.
   ///
-  /// Throws ``Refusal`` where that cannot be done; the input is untouched then, and there is no output.
+  /// Throws ``Refusal`` where that cannot be done; the input is untouched then, and there is no output. In an archive, where a member
+  /// cannot be handled, nothing is written either.
   public static func annotate(
     _ path: FilePath, output: FilePath? = nil, isDryRun: Bool = false, _ options: Options
-  ) throws(Refusal) -> Annotation {
+  ) throws(Refusal) -> [Annotated] {
     try refusing {
       // Read: the whole file is mapped, and everything in it that is used later is checked now.
       let input = try InputFile(path)
+      if case .archive = try FileKind(of: input) {
+        return try annotateArchive(input, at: path, output: output, isDryRun: isDryRun, options)
+      }
       let object = try ObjectFile(reading: input)
 
-      // Discover and resolve: what uses a trampoline, how, and which table is there. No change is made to these facts later.
-      let survey = try surveyObject(object, options)
-
-      // Plan: what the table must hold, as values. A call without a key, or where a table cannot follow it, ends here.
-      let plan = TablePlan(survey, object, options)
-      try plan.refuseImpossible(survey, object, options)
-      let annotation = Annotation(plan, survey, object, options, isDryRun: isDryRun)
-
-      // An object that needs no change is not opened for writing; under another name it is still wanted.
-      switch annotation.change {
-      case .written, .wouldWrite: break
-      case .heldBack: return annotation
-      case .noStaticCalls, .upToDate:
-        if let output, !isDryRun { try copyFile(input, to: output) }
-        return annotation
+      // Discover to emit: the edited object is made in memory.
+      let annotation = try edit(object, isDryRun: isDryRun, options) { plan in
+        try EditedObject(plan, of: object, from: input)
+      } write: { edited in
+        // Write: from here on the file changes, in one step.
+        try edited.write(to: output ?? path, from: input)
       }
 
-      // Emit: the edited object is made in memory, read back by the same reader and verified like any other.
-      let edit = EditPlan(writing: plan, survey.index, options, object)
-      let edited = try EditedObject(edit, of: object, from: input)
-      try selfCheck(edited, of: object, survey, options)
+      // An object that needs no change is not opened for writing; under another name it is still wanted.
+      if let output, !isDryRun, annotation.needsNoChange { try copyFile(input, to: output) }
+      return [Annotated(result: .success(annotation))]
+    }
+  }
 
-      // Write: from here on the file changes, in one step. A dry run ends before it.
-      guard annotation.change == .written else { return annotation }
-      try edited.write(to: output ?? path, from: input)
-      return annotation
+  /// The phases between reading and writing. `emit` carries out a plan in memory; `write` gets the outcome, once it is checked, unless
+  /// this is a dry run or nothing is to be written.
+  static func edit(
+    _ object: borrowing ObjectFile, isDryRun: Bool, _ options: Options, emit: (EditPlan) throws -> EditedObject,
+    write: (borrowing EditedObject) throws -> Void
+  ) throws -> Annotation {
+    // Discover and resolve: what uses a trampoline, how, and which table is there. No change is made to these facts later.
+    let survey = try surveyObject(object, options)
+
+    // Plan: what the table must hold, as values. A call without a key, or where a table cannot follow it, ends here.
+    let plan = TablePlan(survey, object, options)
+    try plan.refuseImpossible(survey, object, options)
+    let annotation = Annotation(plan, survey, object, options, isDryRun: isDryRun)
+    guard annotation.change == .written || annotation.change == .wouldWrite else { return annotation }
+
+    // Emit: the edited object is read back by the same reader and verified like any other.
+    let edited = try emit(EditPlan(writing: plan, survey.index, options, object))
+    try selfCheck(edited, of: object, survey, options)
+
+    // A dry run ends before anything is written.
+    if annotation.change == .written { try write(edited) }
+    return annotation
+  }
+
+  /// What became of an object, or of a member of an archive; or why it cannot be handled.
+  public struct Annotated: Sendable {
+    public var member: MemberName?
+    public var result: Result<Annotation, Refusal>
+
+    init(member: MemberName? = nil, result: Result<Annotation, Refusal>) {
+      self.member = member
+      self.result = result
     }
   }
 
@@ -155,7 +180,7 @@ public enum Pipeline {
   }
 
   /// Turns whatever a phase throws into a refusal.
-  private static func refusing<Result>(_ body: () throws -> Result) throws(Refusal) -> Result {
+  static func refusing<Result>(_ body: () throws -> Result) throws(Refusal) -> Result {
     do {
       return try body()
     } catch {

@@ -6,14 +6,15 @@ import SystemPackage
 struct Annotate: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "annotate",
-    abstract: "Write the table of an object's static calls.",
+    abstract: "Write the table of an object's static calls; in an archive, that of each object.",
     discussion: """
       Finds every call and tail call to a trampoline and writes the section .static_call_sites, in place or to another file. A \
       call through the global offset table, a register or a thunk becomes a direct call where that is proved to be the same, in \
       its place and with the same return address; nothing else in the object changes. An object whose table is complete and \
       right is not touched; one with a part of it gets the rest. Calls that cannot be in the table are reported as warnings.
 
-      The object is replaced in one step: it is the old one or the complete new one. On an error (exit code 2) it is as it was.
+      The object is replaced in one step: it is the old one or the complete new one. On an error (exit code 2) it is as it was. So it \
+      is with an archive: all its members are handled, or none. The members of a thin archive are annotated where they are.
       """)
 
   enum ABI: String, ExpressibleByArgument, CaseIterable {
@@ -84,20 +85,36 @@ struct Annotate: ParsableCommand {
     var console = Console()
     for (path, result) in results {
       switch result {
-      case .success(let annotation): report(annotation, path, &console)
+      case .success(let outcomes): report(outcomes, path, &console)
       case .failure(let refusal): console.complain(refusal, about: path.text)
       }
     }
     try console.end()
   }
 
-  private func report(_ annotation: Annotation, _ path: FilePath, _ console: inout Console) {
+  private func report(_ outcomes: [Pipeline.Annotated], _ path: FilePath, _ console: inout Console) {
+    var isSilent = true
+    for outcome in outcomes {
+      let name = displayName(of: path, outcome.member)
+      switch outcome.result {
+      case .success(let annotation):
+        // Most members of most archives have no static calls.
+        if outcome.member != nil, annotation.change == .noStaticCalls, annotation.left.isEmpty { continue }
+        report(annotation, name, &console)
+      case .failure(let refusal): console.complain(refusal, about: name)
+      }
+      isSilent = false
+    }
+    if isSilent, verbose || dryRun { console.report("\(path.text): no static calls\n") }
+  }
+
+  private func report(_ annotation: Annotation, _ name: String, _ console: inout Console) {
     let isHeldBack = annotation.change == .heldBack
     // Never a failure without a word.
     if !quiet || isHeldBack {
-      for warning in annotation.left { console.complain(warning, about: path.text) }
+      for warning in annotation.left { console.complain(warning, about: name) }
     }
-    if verbose || dryRun { console.report(annotation.text(for: path.text)) }
+    if verbose || dryRun { console.report(annotation.text(for: name)) }
     if isHeldBack { console.note(.findings) }
   }
 }

@@ -25,7 +25,7 @@ func annotate(_ path: String, _ change: (inout Options) -> Void = { _ in }) -> A
   var options = Options()
   change(&options)
   do throws(Refusal) {
-    return .done(try Pipeline.annotate(FilePath(path), options))
+    return .done(try Pipeline.annotate(FilePath(path), options)[0].result.get())
   } catch {
     return .refused(error.diagnostics)
   }

@@ -5,17 +5,31 @@ public struct EditedObject: ~Copyable {
   /// The outcome, read by the same reader as any object.
   public let object: ObjectFile
   public let plan: EditPlan
-  private let layout: TailLayout
+  let layout: TailLayout
 
   /// Carries out `plan` in memory. The file behind `input`, from which `original` was read, is not touched.
   public init(
     _ plan: EditPlan, of original: borrowing ObjectFile, from input: borrowing InputFile
   ) throws(ObjectFileError) {
+    let layout = try Self.layout(plan, over: original)
+    let image = try Image(editing: input.descriptor, size: original.image.count, room: layout.tail.count)
+    try self.init(plan, layout, in: image)
+  }
+
+  /// Carries out `plan` in a copy of an object that has no file of its own, such as a member of an archive.
+  public init(_ plan: EditPlan, ofCopied original: borrowing ObjectFile) throws(ObjectFileError) {
+    let layout = try Self.layout(plan, over: original)
+    try self.init(plan, layout, in: Image(copying: original.image, room: layout.tail.count))
+  }
+
+  private static func layout(_ plan: EditPlan, over original: borrowing ObjectFile) throws(ObjectFileError) -> TailLayout {
     if original.isSignedModule { throw .signedModule }
-    let layout = try TailLayout(plan, over: original)
-    let size = original.image.count
-    let image = try Image(editing: input.descriptor, size: size, room: layout.tail.count)
-    image.write(layout.tail, at: size)
+    return try TailLayout(plan, over: original)
+  }
+
+  /// `image` holds the original with room for the tail behind it.
+  private init(_ plan: EditPlan, _ layout: TailLayout, in image: consuming Image) throws(ObjectFileError) {
+    image.write(layout.tail, at: image.count - layout.tail.count)
     for patch in layout.patches { image.write(patch.bytes, at: patch.offset) }
     object = try ObjectFile(image)
     self.plan = plan

@@ -1,9 +1,24 @@
 /// An `ar` archive: its members' names and where they are (ar(5), the variant of GNU and LLVM, thin archives included).
 public struct Archive: ~Copyable {
-  private let image: Image
+  let image: Image
   public let isThin: Bool
   /// The members in the archive's order, symbol indexes and name tables left out.
   public let members: [Member]
+  /// The indexes of the members' global symbols.
+  let symbolIndexes: [SymbolIndexPart]
+
+  /// An index of symbols: where each is defined, as the file offset of a member's header.
+  struct SymbolIndexPart {
+    enum Format {
+      /// Numbers of 4 or 8 bytes, most significant first: a count, then an offset for each symbol (`/`, `/SYM64/`).
+      case gnu(numberSize: Int)
+      /// Numbers of 4 or 8 bytes, least significant first: a size in bytes, then a name and an offset for each symbol (`__.SYMDEF`).
+      case bsd(numberSize: Int)
+    }
+
+    var format: Format
+    var range: Range<Int>
+  }
 
   /// One file in the archive.
   public struct Member: Sendable {
@@ -13,19 +28,27 @@ public struct Archive: ~Copyable {
     public var name: String { String(decoding: nameBytes, as: UTF8.self) }
     /// The member's bytes in the archive; empty in a thin archive, where the name is that of a file, relative to the archive's folder.
     public var range: Range<Int>
+    /// File offset of its header.
+    var header: Int
   }
 
   private static let magicSize = 8
   /// `struct ar_hdr` of <ar.h>: name 16, date 12, uid 6, gid 6, mode 8, size 10, and the mark "`\n".
-  private static let headerSize = 60
+  static let headerSize = 60
+  /// Where the size is in a header: decimal digits, filled up with spaces.
+  static let sizeField = 48..<58
   private static let nameSize = 16
 
   /// Reads the archive's headers. Throws ``ObjectFileError/damaged(_:)`` where one is not as it must be.
   public init(reading input: borrowing InputFile) throws(ObjectFileError) {
     guard input.size > 0 else { throw .notElf }
     let image = try Image(reading: input.descriptor, size: input.size)
-    let contents = try image.withBytes { bytes throws(ObjectFileError) in try Self.read(bytes) }
-    (isThin, members) = contents
+    try self.init(image)
+  }
+
+  /// Reads the archive in `image`.
+  init(_ image: consuming Image) throws(ObjectFileError) {
+    (isThin, members, symbolIndexes) = try image.withBytes { bytes throws(ObjectFileError) in try Self.read(bytes) }
     self.image = image
   }
 
@@ -44,9 +67,12 @@ public struct Archive: ~Copyable {
     try ObjectFile(Image(copying: member.range, of: image))
   }
 
-  private static func read(_ bytes: Span<UInt8>) throws(ObjectFileError) -> (isThin: Bool, members: [Member]) {
+  private static func read(
+    _ bytes: Span<UInt8>
+  ) throws(ObjectFileError) -> (isThin: Bool, members: [Member], symbolIndexes: [SymbolIndexPart]) {
     guard case .archive(let isThin) = FileKind(bytes) else { throw .notElf }
     var members: [Member] = []
+    var symbolIndexes: [SymbolIndexPart] = []
     var longNames = 0..<0
     var position = magicSize
     while position < bytes.count {
@@ -54,7 +80,8 @@ public struct Archive: ~Copyable {
         throw .damaged("no header of an archive member at file offset \(hex(position))")
       }
       let field = text(bytes, position..<position + nameSize)
-      guard let size = Int(text(bytes, position + 48..<position + 58)), size >= 0 else {
+      guard let size = Int(text(bytes, position + sizeField.lowerBound..<position + sizeField.upperBound)), size >= 0
+      else {
         throw .damaged("the size of the archive member at file offset \(hex(position)) is no number")
       }
       let start = position + headerSize
@@ -65,17 +92,25 @@ public struct Archive: ~Copyable {
       }
       if field == "//" {
         longNames = start..<start + size
-      } else if !isTable {
+      } else if isTable {
+        symbolIndexes.append(
+          SymbolIndexPart(format: .gnu(numberSize: field == "/" ? 4 : 8), range: start..<start + size))
+      } else {
         guard let member = member(field, header: position, start..<start + stored, longNames, bytes) else {
           throw .damaged("the archive member at file offset \(hex(position)) has no name")
         }
         // The symbol indexes of BSD and LLVM have names like those of files.
-        if !member.name.hasPrefix("__.SYMDEF") { members.append(member) }
+        if member.name.hasPrefix("__.SYMDEF") {
+          let size = member.name.hasPrefix("__.SYMDEF_64") ? 8 : 4
+          symbolIndexes.append(SymbolIndexPart(format: .bsd(numberSize: size), range: member.range))
+        } else {
+          members.append(member)
+        }
       }
       // Members begin at even offsets.
       position = start + stored + (start + stored) % 2
     }
-    return (isThin, members)
+    return (isThin, members, symbolIndexes)
   }
 
   private static func member(
@@ -85,16 +120,16 @@ public struct Archive: ~Copyable {
       guard offset >= 0, offset < longNames.count else { return nil }
       var end = longNames.lowerBound + offset
       while end < longNames.upperBound, bytes[end] != UInt8(ascii: "\n") { end += 1 }
-      return Member(nameBytes: name(bytes, longNames.lowerBound + offset..<end), range: range)
+      return Member(nameBytes: name(bytes, longNames.lowerBound + offset..<end), range: range, header: header)
     }
     if field.hasPrefix("#1/"), let length = Int(field.dropFirst(3)), length >= 0, length <= range.count {
       // BSD: the name stands in front of the contents, filled up with zeros.
       let start = range.lowerBound + length
       let name = trimmed(bytes, range.lowerBound..<start).prefix { $0 != 0 }
-      return Member(nameBytes: Array(name), range: start..<range.upperBound)
+      return Member(nameBytes: Array(name), range: start..<range.upperBound, header: header)
     }
     guard !field.isEmpty else { return nil }
-    return Member(nameBytes: name(bytes, header..<header + nameSize), range: range)
+    return Member(nameBytes: name(bytes, header..<header + nameSize), range: range, header: header)
   }
 
   /// A name, which GNU's `ar` ends with a slash.

@@ -45,17 +45,22 @@ import SystemPackage
   }
 
   /// Copies a range of another image, which must lie inside it and not be empty: a member of an archive, aligned as libelf wants it.
-  init(copying range: Range<Int>, of other: borrowing Image) throws(ObjectFileError) {
+  init(copying range: Range<Int>, of other: borrowing Image, room: Int = 0) throws(ObjectFileError) {
     precondition(range.lowerBound >= 0 && range.upperBound <= other.count, "a copy from outside the image")
-    // SAFETY: a new mapping that nothing else knows, of the length that is copied; the source range was checked above.
-    let address = unsafe mmap(nil, range.count, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+    // SAFETY: a new mapping that nothing else knows, at least as long as what is copied; the source range was checked above.
+    let address = unsafe mmap(nil, range.count + room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
     guard let address = unsafe address, unsafe address != MAP_FAILED else {
       throw .system(operation: "reserve memory", Errno(rawValue: errno))
     }
     unsafe address.copyMemory(from: other.base + range.lowerBound, byteCount: range.count)
     unsafe base = address
-    mappedLength = range.count
-    count = range.count
+    mappedLength = range.count + room
+    count = range.count + room
+  }
+
+  /// Copies another image, with `room` zero bytes behind it for an edit.
+  init(copying other: borrowing Image, room: Int) throws(ObjectFileError) {
+    try self.init(copying: 0..<other.count, of: other, room: room)
   }
 
   deinit {

@@ -176,11 +176,12 @@ public enum Code: String, CaseIterable, Sendable {
       )
     case .archive:
       Text(
-        "an archive",
+        "an archive where an object is needed",
         """
-        The file is an archive (ar), a collection of objects. This version edits objects, not archives.
-        Annotate the objects before they go into the archive.
-        """, help: "Annotate the objects before they go into the archive.")
+        The file is an archive (ar), a collection of objects. annotate, list and verify take archives and handle each object in
+        them, but not archives in archives. A thin archive holds the names of its members only: they are annotated where they
+        are, so there is nothing that could be written to another file.
+        """, help: "Take the objects out of the inner archive (ar x).")
     case .unsupportedConstruct:
       Text(
         "a construct that is not handled",

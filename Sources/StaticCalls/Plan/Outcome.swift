@@ -40,6 +40,9 @@ public struct Annotation: Sendable {
     public var callName: String
   }
 
+  /// Whether the object is as it must be.
+  public var needsNoChange: Bool { change == .noStaticCalls || change == .upToDate }
+
   init(
     _ plan: TablePlan, _ survey: Survey, _ object: borrowing ObjectFile, _ options: Options, isDryRun: Bool
   ) {

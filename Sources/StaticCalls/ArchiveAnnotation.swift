@@ -1,0 +1,107 @@
+import ObjectFile
+import SystemPackage
+
+extension Pipeline {
+  /// Annotates each object in an archive. All of them are handled before anything is written, and one that cannot be handled leaves
+  /// everything as it was: no archive is half annotated.
+  static func annotateArchive(
+    _ input: borrowing InputFile, at path: FilePath, output: FilePath?, isDryRun: Bool, _ options: Options
+  ) throws -> [Annotated] {
+    let archive = try Archive(reading: input)
+    if archive.isThin { return try annotateThinArchive(archive, at: path, output: output, isDryRun: isDryRun, options) }
+    let texts = options.textsOfStaticCalls
+    var edits: [Int: MemberEdit] = [:]
+    var outcomes: [Annotated] = []
+    for (position, (name, member)) in archive.namedMembers.enumerated() {
+      let kind = archive.kind(of: member)
+      // Where nothing in the bytes looks like a static call, nothing else of them is read.
+      if kind == .other || kind == .object && !archive.holds(anyOf: texts, in: member) { continue }
+      var edit: MemberEdit?
+      outcomes.append(
+        attempt(name) {
+          let object = try archive.object(member)
+          return try Pipeline.edit(object, isDryRun: isDryRun, options) { plan in
+            try EditedObject(plan, ofCopied: object)
+          } write: { edited in
+            edit = MemberEdit(edited)
+          }
+        })
+      edits[position] = edit
+    }
+    guard !isDryRun, outcomes.mayBeWritten else { return outcomes.heldBackTogether }
+    if !edits.isEmpty {
+      try EditedArchive(edits, of: archive).write(to: output ?? path, from: input)
+    } else if let output {
+      try copyFile(input, to: output)
+    }
+    return outcomes
+  }
+
+  /// A thin archive holds the names of its members: they are annotated where they are, and the archive stays as it is.
+  private static func annotateThinArchive(
+    _ archive: borrowing Archive, at path: FilePath, output: FilePath?, isDryRun: Bool, _ options: Options
+  ) throws -> [Annotated] {
+    guard output == nil else {
+      throw Refusal([
+        Diagnostic(
+          .archive, .error, "a thin archive holds no objects that could be written elsewhere",
+          help: ["Leave out -o: the objects that it names are annotated where they are."])
+      ])
+    }
+    var outcomes: [Annotated] = []
+    // First as a dry run, so that a member that cannot be handled leaves all of them as they were.
+    for isTrial in isDryRun ? [true] : [true, false] {
+      outcomes = archive.namedMembers.compactMap { name, member in
+        let file = archive.file(of: member, path)
+        let outcome = attempt(name) {
+          let input = try InputFile(file)
+          guard try FileKind(of: input) != .other else { return nil }
+          let object = try ObjectFile(reading: input)
+          return try edit(object, isDryRun: isTrial, options) { plan in
+            try EditedObject(plan, of: object, from: input)
+          } write: { edited in
+            try edited.write(to: file, from: input)
+          }
+        }
+        return outcome
+      }
+      guard outcomes.mayBeWritten else { break }
+    }
+    return outcomes.heldBackTogether
+  }
+
+  private static func attempt(_ name: MemberName, _ body: () throws -> Annotation) -> Annotated {
+    do throws(Refusal) {
+      return Annotated(member: name, result: .success(try refusing(body)))
+    } catch {
+      return Annotated(member: name, result: .failure(error))
+    }
+  }
+
+  private static func attempt(_ name: MemberName, _ body: () throws -> Annotation?) -> Annotated? {
+    do throws(Refusal) {
+      return try refusing(body).map { Annotated(member: name, result: .success($0)) }
+    } catch {
+      return Annotated(member: name, result: .failure(error))
+    }
+  }
+}
+
+extension [Pipeline.Annotated] {
+  /// Whether no member stands in the way of writing the others.
+  fileprivate var mayBeWritten: Bool {
+    allSatisfy { outcome in
+      if case .success(let annotation) = outcome.result { annotation.change != .heldBack } else { false }
+    }
+  }
+
+  /// The outcomes as they are when one of them stands in the way of all.
+  fileprivate var heldBackTogether: [Pipeline.Annotated] {
+    guard !mayBeWritten else { return self }
+    return map { outcome in
+      guard case .success(var annotation) = outcome.result, annotation.change == .written else { return outcome }
+      annotation.change = .heldBack
+      return Pipeline.Annotated(member: outcome.member, result: .success(annotation))
+    }
+  }
+}
