@@ -1,3 +1,5 @@
+import ObjectFile
+
 /// What the user asked for. The defaults are those of the Linux kernel.
 public struct Options: Sendable {
   /// Prefix of trampoline symbols (include/linux/static_call_types.h: `STATIC_CALL_TRAMP_PREFIX`).
@@ -21,8 +23,15 @@ public struct Options: Sendable {
   public var rebuildsTable = false
   /// Makes every call that is left behind a failure; nothing is written then.
   public var isStrict = false
+  /// Writes into the object's own file where that is as safe as replacing it.
+  public var writesInPlace = false
+  /// Waits until what was written is on disk.
+  public var waitsForDisk = false
 
   public init() {}
+
+  /// How the object is written.
+  var writing: WritingOptions { WritingOptions(isInPlace: writesInPlace, isDurable: waitsForDisk) }
 
   /// Name of the table section.
   var tableSection: String { tableSections.first ?? Self.kernelTable }

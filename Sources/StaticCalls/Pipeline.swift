@@ -13,6 +13,9 @@ public enum Pipeline {
     _ path: String, output: String? = nil, isDryRun: Bool = false, _ options: Options
   ) throws(Refusal) -> Annotation {
     try refusing {
+      // Recover: what a killed run left behind goes, whatever this one finds to do.
+      if !isDryRun { removeLeftovers(of: FilePath(output ?? path)) }
+
       // Read: the whole file is mapped, and everything in it that is used later is checked now.
       let input = try InputFile(FilePath(path))
       let object = try ObjectFile(reading: input)
@@ -30,7 +33,7 @@ public enum Pipeline {
       case .written, .wouldWrite: break
       case .heldBack: return annotation
       case .noStaticCalls, .upToDate:
-        if let output, !isDryRun { try copyFile(input, to: FilePath(output)) }
+        if let output, !isDryRun { try copyFile(input, to: FilePath(output), options.writing) }
         return annotation
       }
 
@@ -41,7 +44,7 @@ public enum Pipeline {
 
       // Write: from here on the file changes, in one step. A dry run ends before it.
       guard annotation.change == .written else { return annotation }
-      try edited.write(to: FilePath(output ?? path), from: input)
+      try edited.write(to: FilePath(output ?? path), from: input, options.writing)
       return annotation
     }
   }
@@ -80,7 +83,7 @@ public enum Pipeline {
   public static func compare(_ old: String, _ new: String, _ options: Options) throws(Refused) -> Comparison {
     func sites(of path: String) throws(Refused) -> [ComparedSite] {
       do {
-        return try sitesToCompare(FilePath(path), options)
+        return try noticingLostPages { try sitesToCompare(FilePath(path), options) }
       } catch {
         throw Refused(path: path, refusal: Refusal(any: error))
       }
@@ -106,7 +109,7 @@ public enum Pipeline {
   /// Turns whatever a phase throws into a refusal.
   private static func refusing<Result>(_ body: () throws -> Result) throws(Refusal) -> Result {
     do {
-      return try body()
+      return try noticingLostPages(body)
     } catch {
       throw Refusal(any: error)
     }

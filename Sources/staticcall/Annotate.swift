@@ -24,6 +24,17 @@ struct Annotate: ParsableCommand {
   @Option(name: .shortAndLong, help: ArgumentHelp("Write the annotated object here instead.", valueName: "file"))
   var output: String?
 
+  @Flag(
+    help: ArgumentHelp(
+      "Write into the object's own file where that is as safe, which is faster and needs no writable directory.",
+      discussion:
+        "It is where only the table is added: the file has one name, is writable, and no code changes. Else it is replaced as always."
+    ))
+  var inPlace = false
+
+  @Flag(help: "Wait until each object is on disk.")
+  var fsync = false
+
   @Option(help: "Layout of the table: that of the Linux kernel.")
   var abi = ABI.linux
 
@@ -56,6 +67,7 @@ struct Annotate: ParsableCommand {
     if output != nil, arguments.paths.count > 1 { throw ValidationError("-o takes one object, not several.") }
     if output == "-" { throw ValidationError("An object cannot be written to standard output: name a file.") }
     if output == "" { throw ValidationError("The name of the output must not be empty.") }
+    if output != nil, inPlace { throw ValidationError("-o and --in-place exclude each other.") }
     if module, addMissingKeys { throw ValidationError("--module and --add-missing-keys exclude each other.") }
     if verbose, quiet { throw ValidationError("--verbose and --quiet exclude each other.") }
   }
@@ -66,6 +78,8 @@ struct Annotate: ParsableCommand {
     options.addMissingKeys = addMissingKeys
     options.rebuildsTable = rebuild
     options.isStrict = strict
+    options.writesInPlace = inPlace
+    options.waitsForDisk = fsync
     let (output, dryRun, request) = (output, dryRun, options)
     let results = arguments.forEach { path throws(Refusal) in
       try Pipeline.annotate(path, output: output, isDryRun: dryRun, request)

@@ -10,7 +10,8 @@ import Testing
     "StaticCalls": ["DebugInfo", "Disassembly", "ObjectFile", "SystemPackage"],
     "Reports": ["FoundationEssentials", "ObjectFile", "StaticCalls"],
     "staticcall": [
-      "ArgumentParser", "Dispatch", "FoundationEssentials", "Glibc", "Reports", "StaticCalls", "Synchronization",
+      "ArgumentParser", "Dispatch", "FoundationEssentials", "Glibc", "ObjectFile", "Reports", "StaticCalls",
+      "Synchronization",
       "SystemPackage",
     ],
   ]
