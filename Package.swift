@@ -29,7 +29,7 @@ let package = Package(
       name: "CCapstone", pkgConfig: "capstone", providers: [.apt(["libcapstone-dev"])]),
     .systemLibrary(
       name: "CDebugInfo", pkgConfig: "libdw", providers: [.apt(["libdw-dev", "libbz2-dev"])]),
-    .systemLibrary(name: "CLinux"),
+    .target(name: "CLinux"),
     .target(
       name: "ObjectFile",
       dependencies: [

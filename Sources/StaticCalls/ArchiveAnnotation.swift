@@ -30,9 +30,9 @@ extension Pipeline {
     }
     guard !isDryRun, outcomes.mayBeWritten else { return outcomes.heldBackTogether }
     if !edits.isEmpty {
-      try EditedArchive(edits, of: archive).write(to: output ?? path, from: input)
+      try EditedArchive(edits, of: archive).write(to: output ?? path, from: input, options.writing)
     } else if let output {
-      try copyFile(input, to: output)
+      try copyFile(input, to: output, options.writing)
     }
     return outcomes
   }
@@ -54,13 +54,14 @@ extension Pipeline {
       outcomes = archive.namedMembers.compactMap { name, member in
         let file = archive.file(of: member, path)
         let outcome = attempt(name) {
+          if !isTrial { removeLeftovers(of: file) }
           let input = try InputFile(file)
           guard try FileKind(of: input) != .other else { return nil }
           let object = try ObjectFile(reading: input)
           return try edit(object, isDryRun: isTrial, options) { plan in
             try EditedObject(plan, of: object, from: input)
           } write: { edited in
-            try edited.write(to: file, from: input)
+            try edited.write(to: file, from: input, options.writing)
           }
         }
         return outcome

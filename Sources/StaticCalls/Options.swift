@@ -1,3 +1,5 @@
+import ObjectFile
+
 /// How an object's table is divided into sections.
 public enum TableLayout: Sendable {
   /// One section, and one in each section group with call sites: what the kernel's linker script collects.
@@ -32,8 +34,15 @@ public struct Options: Sendable {
   public var rebuildsTable = false
   /// Makes every call that is left behind a failure; nothing is written then.
   public var isStrict = false
+  /// Writes into the object's own file where that is as safe as replacing it.
+  public var writesInPlace = false
+  /// Waits until what was written is on disk.
+  public var waitsForDisk = false
 
   public init() {}
+
+  /// How the object is written.
+  var writing: WritingOptions { WritingOptions(isInPlace: writesInPlace, isDurable: waitsForDisk) }
 
   /// Name of the table section.
   var tableSection: String { tableSections.first ?? Self.kernelTable }

@@ -15,6 +15,9 @@ public enum Pipeline {
     _ path: FilePath, output: FilePath? = nil, isDryRun: Bool = false, _ options: Options
   ) throws(Refusal) -> [Annotated] {
     try refusing {
+      // Recover: what a killed run left behind goes, whatever this one finds to do.
+      if !isDryRun { removeLeftovers(of: output ?? path) }
+
       // Read: the whole file is mapped, and everything in it that is used later is checked now.
       let input = try InputFile(path)
       if case .archive = try FileKind(of: input) {
@@ -27,11 +30,11 @@ public enum Pipeline {
         try EditedObject(plan, of: object, from: input)
       } write: { edited in
         // Write: from here on the file changes, in one step.
-        try edited.write(to: output ?? path, from: input)
+        try edited.write(to: output ?? path, from: input, options.writing)
       }
 
       // An object that needs no change is not opened for writing; under another name it is still wanted.
-      if let output, !isDryRun, annotation.needsNoChange { try copyFile(input, to: output) }
+      if let output, !isDryRun, annotation.needsNoChange { try copyFile(input, to: output, options.writing) }
       return [Annotated(result: .success(annotation))]
     }
   }
@@ -152,7 +155,7 @@ public enum Pipeline {
     var refused: [Refused] = []
     let sites = (old == new ? [old] : [old, new]).map { path in
       do {
-        return try sitesToCompare(path, options)
+        return try noticingLostPages { try sitesToCompare(path, options) }
       } catch {
         refused.append(Refused(path: path, refusal: Refusal(any: error)))
         return []
@@ -182,7 +185,7 @@ public enum Pipeline {
   /// Turns whatever a phase throws into a refusal.
   static func refusing<Result>(_ body: () throws -> Result) throws(Refusal) -> Result {
     do {
-      return try body()
+      return try noticingLostPages(body)
     } catch {
       throw Refusal(any: error)
     }

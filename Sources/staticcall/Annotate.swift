@@ -27,6 +27,17 @@ struct Annotate: ParsableCommand {
   @Option(name: .shortAndLong, help: ArgumentHelp("Write the annotated object here instead.", valueName: "file"))
   var output: FileArgument?
 
+  @Flag(
+    help: ArgumentHelp(
+      "Write into the object's own file where that is as safe, which is faster and needs no writable directory.",
+      discussion:
+        "It is where only the table is added: the file has one name, is writable, and no code changes. Else it is replaced as always."
+    ))
+  var inPlace = false
+
+  @Flag(help: "Wait until each object is on disk.")
+  var fsync = false
+
   @Option(
     help: ArgumentHelp(
       "Layout of the table: the Linux kernel's, or that of user space.",
@@ -63,6 +74,7 @@ struct Annotate: ParsableCommand {
     if output != nil, arguments.paths.count > 1 { throw ValidationError("-o takes one object, not several.") }
     if output?.path == "-" { throw ValidationError("An object cannot be written to standard output: name a file.") }
     if output?.path.isEmpty == true { throw ValidationError("The name of the output must not be empty.") }
+    if output != nil, inPlace { throw ValidationError("-o and --in-place exclude each other.") }
     if module, addMissingKeys { throw ValidationError("--module and --add-missing-keys exclude each other.") }
     if module, abi == .user { throw ValidationError("--module is for the kernel, and --abi user is not.") }
     if verbose, quiet { throw ValidationError("--verbose and --quiet exclude each other.") }
@@ -78,6 +90,8 @@ struct Annotate: ParsableCommand {
     options.addMissingKeys = addMissingKeys
     options.rebuildsTable = rebuild
     options.isStrict = strict
+    options.writesInPlace = inPlace
+    options.waitsForDisk = fsync
     let (output, dryRun, request) = (output?.path, dryRun, options)
     let results = arguments.forEach { path throws(Refusal) in
       try Pipeline.annotate(path, output: output, isDryRun: dryRun, request)

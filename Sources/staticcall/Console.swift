@@ -1,6 +1,7 @@
 import ArgumentParser
 import FoundationEssentials
 import Glibc
+import ObjectFile
 import Reports
 import StaticCalls
 import SystemPackage
@@ -51,10 +52,15 @@ struct Console {
   /// Writes everything. Returns `status`, or the code of a failure where standard output could not be written.
   mutating func finish(_ status: Int32) -> Int32 {
     let failed = !reports.isEmpty && !write(reports, to: .standardOutput)
-    if failed { complaints += "staticcall: error: cannot write to standard output: \(Errno(rawValue: errno))\n" }
+    let isBrokenPipe = failed && errno == EPIPE && Signals.endsByBrokenPipe
+    if failed, !isBrokenPipe {
+      complaints += "staticcall: error: cannot write to standard output: \(Errno(rawValue: errno))\n"
+    }
     if !complaints.isEmpty { _ = write(complaints, to: .standardError) }
     reports = ""
     complaints = ""
+    // Whoever closed the pipe (`head`) has seen enough; what went wrong is said all the same.
+    if isBrokenPipe { Signals.endByBrokenPipe() }
     return failed ? Outcome.failure.rawValue : status
   }
 

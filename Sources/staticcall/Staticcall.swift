@@ -28,6 +28,7 @@ struct Staticcall: ParsableCommand {
 
   /// ArgumentParser's own `main` prints in a way that takes a full disk for a success.
   static func main() {
+    Signals.handle()
     do {
       let arguments = try expandResponseFiles(in: Array(commandLineArguments().dropFirst()))
       var command = try parseAsRoot(arguments.map(carried))

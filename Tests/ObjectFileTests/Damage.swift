@@ -34,7 +34,7 @@ struct Damage: Sendable, CustomTestStringConvertible {
 /// The cases of ``ObjectFileError`` without what they carry.
 enum ErrorKind {
   case system, notARegularFile, unusableOutput, notElf, truncated, damaged, unsupportedKind, noMachineCode, archive
-  case unsupportedConstruct, signedModule, changedMeanwhile, cannotRenumber
+  case unsupportedConstruct, signedModule, changedMeanwhile, cannotRenumber, lostPages, inUse, directoryNotWritable
 }
 
 extension ObjectFileError {
@@ -53,6 +53,9 @@ extension ObjectFileError {
     case .signedModule: .signedModule
     case .changedMeanwhile: .changedMeanwhile
     case .cannotRenumber: .cannotRenumber
+    case .lostPages: .lostPages
+    case .inUse: .inUse
+    case .directoryNotWritable: .directoryNotWritable
     }
   }
 }

@@ -37,10 +37,33 @@ public struct EditedObject: ~Copyable {
   }
 
   /// Writes the outcome under the name `path`, whole or not at all.
-  public func write(to path: FilePath, from input: borrowing InputFile) throws(ObjectFileError) {
-    try replaceFile(at: path, with: input) { output throws(ObjectFileError) in
+  public func write(
+    to path: FilePath, from input: borrowing InputFile, _ options: WritingOptions = WritingOptions()
+  ) throws(ObjectFileError) {
+    if options.isInPlace, try writeInPlace(at: path, input, options) { return }
+    try replaceFile(at: path, with: input, options) { output throws(ObjectFileError) in
+      try output.copyContents(of: input)
       try output.write(layout.tail, at: input.size)
       for patch in layout.patches { try output.write(patch.bytes, at: patch.offset) }
+    }
+  }
+
+  /// Writes the outcome into the object's own file. False where that cannot be done safely: a half-written patch of code, say, would be
+  /// neither the old object nor the new one.
+  private func writeInPlace(
+    at path: FilePath, _ input: borrowing InputFile, _ options: WritingOptions
+  ) throws(ObjectFileError) -> Bool {
+    let onlyHeader = layout.patches.allSatisfy { $0.offset + $0.bytes.count <= Header.size }
+    guard onlyHeader else { return false }
+    return try deferringSignals { () throws(ObjectFileError) in
+      guard let edit = InPlaceEdit(of: input, at: path) else { return false }
+      let header = object.image.withBytes { bytes in
+        var header: [UInt8] = []
+        header.append(contentsOf: bytes, in: 0..<Header.size)
+        return header
+      }
+      try edit.carryOut(tail: layout.tail, newHeader: header, on: input, isDurable: options.isDurable)
+      return true
     }
   }
 }

@@ -7,11 +7,16 @@ public struct InputFile: ~Copyable {
   let path: FilePath
   let descriptor: FileDescriptor
   let status: Stat
+  /// Size in bytes when the file was opened, without what a killed edit in place left behind the object.
+  let size: Int
+  private let lostPages = LostPages()
 
   /// Opens a regular file. Symbolic links are followed; devices, pipes and directories are refused without reading them.
   public init(_ path: FilePath) throws(ObjectFileError) {
     self.path = path
     (descriptor, status) = try Self.open(path)
+    let fileSize = Int(status.size)
+    size = EditMark(endOf: descriptor, fileSize: fileSize)?.sizeOfObject(in: descriptor) ?? fileSize
   }
 
   deinit { try? descriptor.close() }
@@ -31,22 +36,30 @@ public struct InputFile: ~Copyable {
     }
   }
 
-  /// Size in bytes when the file was opened.
-  var size: Int { Int(status.size) }
-
-  /// Throws ``ObjectFileError/changedMeanwhile`` unless the file has the size and time that it had when it was opened.
+  /// Throws ``ObjectFileError/changedMeanwhile`` unless the file has the size and time that it had when it was opened, and
+  /// ``ObjectFileError/lostPages`` where this thread read bytes since then that were no longer there.
   func checkUnchanged() throws(ObjectFileError) {
     let now = try system("examine the file") { try descriptor.stat() }
-    guard
-      now.size == status.size, now.st_mtim.tv_sec == status.st_mtim.tv_sec,
-      now.st_mtim.tv_nsec == status.st_mtim.tv_nsec
-    else { throw .changedMeanwhile }
+    guard now.hasSizeAndTime(of: status) else { throw .changedMeanwhile }
+    guard LostPages() == lostPages else { throw .lostPages }
   }
+
+  /// Locks the file while it is open, if no other process has it locked: its old contents, too, get the temporary name for a moment, and
+  /// another run must not take them for abandoned.
+  func lock() { _ = tryLock(descriptor) }
 
   /// Throws ``ObjectFileError/changedMeanwhile`` unless `path` leads to this very file.
   func checkIsNamed(_ path: FilePath) throws(ObjectFileError) {
     let now = try system("examine the file") { try path.stat() }
-    guard now.deviceID == status.deviceID, now.inode == status.inode else { throw .changedMeanwhile }
+    guard now.isSameFile(as: status) else { throw .changedMeanwhile }
+  }
+}
+
+extension Stat {
+  func isSameFile(as other: Stat) -> Bool { deviceID == other.deviceID && inode == other.inode }
+
+  func hasSizeAndTime(of other: Stat) -> Bool {
+    size == other.size && st_mtim.tv_sec == other.st_mtim.tv_sec && st_mtim.tv_nsec == other.st_mtim.tv_nsec
   }
 }
 

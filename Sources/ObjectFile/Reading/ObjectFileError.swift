@@ -24,6 +24,12 @@ public enum ObjectFileError: Error, Equatable, Sendable {
   case signedModule
   /// The file is not what it was when it was read.
   case changedMeanwhile
+  /// Bytes of the file could no longer be read.
+  case lostPages
+  /// Another run of staticcall writes, or has just written, a file of this name.
+  case inUse(FilePath)
+  /// A new file cannot be made in the directory where it is needed.
+  case directoryNotWritable(FilePath, Errno)
   /// A table of symbol indexes of a kind that is not known would have to be renumbered.
   case cannotRenumber(String)
 
@@ -42,6 +48,10 @@ public enum ObjectFileError: Error, Equatable, Sendable {
     case .unsupportedConstruct(let what): what
     case .signedModule: "the module is signed, and any change makes the signature invalid"
     case .changedMeanwhile: "the file was changed by someone else while it was being read"
+    case .lostPages: "the file shrank, or its disk failed, while it was being read"
+    case .inUse(let path): "another run of staticcall is writing \(path)"
+    case .directoryNotWritable(let path, let errno):
+      "cannot make a file in \(path == "." ? "the working directory" : path.string): \(errno.description)"
     case .cannotRenumber(let what): "a symbol must be inserted, but \(what)"
     }
   }

@@ -105,7 +105,8 @@ public struct Refusal: Error, Equatable, Sendable {
       case .archive: .archive
       case .unsupportedConstruct: .unsupportedConstruct
       case .signedModule: .signedModule
-      case .changedMeanwhile: .changedMeanwhile
+      case .changedMeanwhile, .lostPages, .inUse: .changedMeanwhile
+      case .directoryNotWritable: .systemFailure
       case .cannotRenumber: .cannotRenumber
       }
     self.init([Diagnostic(code, .error, error.message, help: code.help)])
