@@ -55,6 +55,10 @@ import Testing
       code: "SC101", message: "the table is not aligned to 4 bytes", table: ".balign 1\n" + right,
       extra: ".section .odd,\"aw\",%progbits\n.byte 0", options: ["-T", "odd.ld"]),
     Broken(code: "SC102", message: "tail call of b has no table entry", table: ".long caller - ., __SCK__a - ."),
+    // The trampoline is the next instruction, as if nothing were called.
+    Broken(
+      code: "SC102", message: "tail call of c has no table entry", table: right,
+      extra: ".byte 0xe9\n.long 0\n.globl __SCT__c\n.type __SCT__c, %function\n__SCT__c: ret", targets: [.x86_64]),
     Broken(
       code: "SC104", message: "entry 2 has an address that is not in an executable segment",
       table: right + ".long datum - ., __SCK__a - ."),

@@ -41,6 +41,21 @@ import Testing
       message: "error: .static_call_sites+0x0: the table takes 20 bytes, which is no whole number of 8-byte entries",
       table: right + ".long 0"),
     Broken(
+      code: "SC101",
+      message:
+        "error: .static_call_sites+0x0: the table's section is aligned to 16: linkers leave gaps between such tables",
+      table: ".p2align 4\n" + right),
+    Broken(
+      code: "SC101",
+      message: "error: .static_call_sites+0x12: the table's own bytes are not zero; its relocations say everything",
+      table: right + ".reloc ., R_X86_64_PC32, third\n.long 0x10000\n.long __SCK__a - .",
+      extra: ".text\nthird: CALL __SCT__a", targets: [.x86_64]),
+    Broken(
+      code: "SC101",
+      message: "error: .static_call_sites+0x10: the table's own bytes are not zero; its relocations say everything",
+      table: right + ".reloc ., R_AARCH64_PREL32, third\n.long 1\n.long __SCK__a - .",
+      extra: ".text\nthird: CALL __SCT__a", targets: [.aarch64]),
+    Broken(
       code: "SC102", message: "error: tail+0x0: tail call of b has no table entry",
       table: ".long caller - ., __SCK__a - ."),
     Broken(
@@ -56,6 +71,9 @@ import Testing
     Broken(
       code: "SC104", message: "error: datum+0x0: entry 2 lies in .data, which holds no code",
       table: right + ".long datum - ., __SCK__a - ."),
+    Broken(
+      code: "SC104", message: "error: zeros+0x0: entry 2 lies in .bss, which holds no code",
+      table: right + ".long zeros - ., __SCK__a - .", extra: ".bss\nzeros: .quad 0"),
     Broken(
       code: "SC105", message: "error: end+0x0: entry 2 is at an instruction that is no direct branch",
       table: right + ".long end - ., __SCK__a - ."),
@@ -83,6 +101,18 @@ import Testing
     Broken(
       code: "SC109", message: "error: plain+0x0: entry 2 is at a branch that does not go to a trampoline",
       table: right + ".long plain - ., __SCK__a - ."),
+    Broken(
+      code: "SC109", message: "error: prefixed+0x1: entry 2 is at a branch that does not go to a trampoline",
+      table: right + ".long prefixed + 1 - ., __SCK__a - .", extra: ".text\nprefixed: .byte 0x67\nCALL other",
+      targets: [.x86_64]),
+    Broken(
+      code: "SC110", message: "error: third+0x0: the site shares bytes with the one before it",
+      table: right + ".long third - ., __SCK__a - .",
+      extra: ".text\nthird: CALL __SCT__a\n.reloc third + 1, R_X86_64_PLT32, __SCT__b - 4", targets: [.x86_64]),
+    Broken(
+      code: "SC110", message: "error: third+0x0: the site shares bytes with the one before it",
+      table: right + ".long third - ., __SCK__a - .",
+      extra: ".text\nthird: CALL __SCT__a\n.reloc third, R_AARCH64_CALL26, __SCT__b", targets: [.aarch64]),
     Broken(
       code: "SC110", message: "error: caller+0x0: entry 2 names the same site as entry 0",
       table: right + ".long caller - ., __SCK__a - ."),
@@ -153,6 +183,43 @@ import Testing
     #expect(run.status == 1)
     #expect(run.output.contains("entry 0 is at a branch that a runtime cannot patch [SC105]\n"), "\(run.output)")
     #expect(run.output.contains(": 1 error and 1 warning in 1 object\n"), "\(run.output)")
+  }
+
+  /// A branch goes where the last of its relocations says, which need not be the trampoline.
+  @Test(arguments: [
+    (Target.x86_64, "third + 1, R_X86_64_PLT32, other - 4"), (.aarch64, "third, R_AARCH64_CALL26, other"),
+  ])
+  func aBranchWithSeveralRelocationsIsNoSite(_ target: Target, _ second: String) async throws {
+    let scratch = try Scratch()
+    let extra = ".text\nthird: CALL __SCT__a\n.reloc \(second)"
+    try await scratch.make(source(Self.right + ".long third - ., __SCK__a - .", extra), "entry.o", for: target)
+    let run = try await staticcall(["verify", "entry.o"], scratch)
+    #expect(run.status == 1)
+    #expect(
+      run.output.contains("third+0x0: entry 2 is at a branch that a runtime cannot patch [SC105]\n"), "\(run.output)")
+    #expect(run.output.contains(": 1 error and 1 warning in 1 object\n"), "\(run.output)")
+    try await scratch.make(source(Self.right, extra), "none.o", for: target)
+    let annotated = try await staticcall(["annotate", "none.o"], scratch)
+    #expect(annotated.status == 0)
+    #expect(
+      annotated.errors.contains("third+0x0: branch with several relocations to a cannot be patched [SC034]\n"),
+      "\(annotated.errors)")
+  }
+
+  /// Linkers leave such a table out, or put it elsewhere.
+  @Test(arguments: Target.allCases, [("e", "SHF_EXCLUDE: linkers leave it out"), ("T", "SHF_TLS")])
+  func aFlagMayTakeTheTableAway(_ target: Target, _ flag: (letter: String, name: String)) async throws {
+    let scratch = try Scratch()
+    let text = source(Self.right).replacing("_sites,\"aw\"", with: "_sites,\"aw\(flag.letter)\"")
+    try await scratch.make(text, for: target)
+    let before = try Fingerprint(scratch.file("a.o"))
+    let run = try await staticcall(["verify", "a.o"], scratch)
+    #expect(run.status == 1)
+    let message = "a.o: error: .static_call_sites+0x0: the table's section has a flag that no table may have"
+    #expect(run.output.hasPrefix("\(message) (\(flag.name)) [SC101]\n"), "\(run.output)")
+    #expect(run.output.contains(": 1 error and 0 warnings in 1 object\n"), "\(run.output)")
+    #expect(try await staticcall(["annotate", "a.o"], scratch).status == 2)
+    #expect(try Fingerprint(scratch.file("a.o")) == before)
   }
 
   struct Sound: CustomStringConvertible, Sendable {

@@ -70,9 +70,11 @@ public struct SectionFlags: OptionSet, Sendable {
   public static let write = SectionFlags(rawValue: 0x1)
   public static let alloc = SectionFlags(rawValue: 0x2)
   public static let execInstr = SectionFlags(rawValue: 0x4)
+  public static let merge = SectionFlags(rawValue: 0x10)
   public static let infoLink = SectionFlags(rawValue: 0x40)
   public static let linkOrder = SectionFlags(rawValue: 0x80)
   public static let group = SectionFlags(rawValue: 0x200)
+  public static let tls = SectionFlags(rawValue: 0x400)
   public static let compressed = SectionFlags(rawValue: 0x800)
   /// `SHF_EXCLUDE`: the linker leaves the section out.
   public static let exclude = SectionFlags(rawValue: 0x8000_0000)

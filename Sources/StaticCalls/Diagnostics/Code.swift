@@ -307,7 +307,8 @@ public enum Code: String, CaseIterable, Sendable {
         """
         A short jump, a counting loop or, on AArch64, a conditional branch leads to the trampoline. Its displacement is too small for
         another target, and the kernel stops the machine when it finds one in the table. So it is left out: it works, goes through
-        the trampoline, and is not patched. It comes from hand-written assembly.
+        the trampoline, and is not patched. It comes from hand-written assembly. A branch with several relocations is left out as well: linkers
+        apply them one after the other, and it may go elsewhere.
         """, help: "Put the trampoline into a section of its own, or jump over a plain `jmp` to it.")
     case .undecoded:
       Text(
@@ -507,7 +508,8 @@ public enum Code: String, CaseIterable, Sendable {
         "the table's section is malformed",
         """
         The section must be loaded, writable data (SHT_PROGBITS, SHF_ALLOC, SHF_WRITE) of whole 8-byte entries. The kernel divides the size by 8 and drops
-        a rest without a word.
+        a rest without a word. With an alignment above 8 linkers leave gaps, which are taken for entries; with SHF_EXCLUDE they leave the
+        table out. In an object the bytes are zero, and the kernel loads no module where they are not: relocations fill them in.
         """, help: Self.rebuild)
     case .missingEntry:
       Text(

@@ -15,6 +15,8 @@ struct Reference: Sendable {
   var section: SectionIndex
   var relocation: Relocation
   var target: ReferenceTarget
+  /// Whether a relocation that does not lead to a trampoline changes the same field.
+  var isShared = false
 }
 
 /// How the code of a section takes part.
@@ -76,14 +78,32 @@ struct References {
     _ table: SectionIndex, of section: SectionIndex, _ index: TrampolineIndex, _ object: borrowing ObjectFile,
     into references: inout [Reference]
   ) throws(ObjectFileError) {
+    let first = references.count
     try object.withRelocations(in: table) { relocations in
+      var (last, isAscending) = (-1, true)
       for position in relocations.indices {
         let relocation = relocations[position]
+        if relocation.offset.rawValue <= last { isAscending = false }
+        last = relocation.offset.rawValue
         guard let target = index.target(of: relocation.symbol), relocation.type != .none else { continue }
         // A key in data is no use of the trampoline.
         if case .key = target, !object[section].flags.contains(.execInstr) { continue }
         references.append(Reference(section: section, relocation: relocation, target: target))
       }
+      // Compilers write relocations in ascending order, one for each place.
+      if !isAscending { markShared(&references[first...], among: relocations) }
+    }
+  }
+
+  private static func markShared(_ references: inout ArraySlice<Reference>, among relocations: Span<Relocation>) {
+    // How many more relocations than references each of their places has.
+    var others: [SectionOffset: Int] = [:]
+    for reference in references { others[reference.relocation.offset, default: 0] -= 1 }
+    for position in relocations.indices where relocations[position].type != .none {
+      others[relocations[position].offset]? += 1
+    }
+    for position in references.indices {
+      references[position].isShared = others[references[position].relocation.offset] ?? 0 > 0
     }
   }
 }

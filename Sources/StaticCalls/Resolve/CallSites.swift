@@ -146,6 +146,12 @@ struct CallSiteResolver: ~Copyable {
       reportMiss(reference, at: bytes.lowerBound)
       return
     }
+    if reference.isShared {
+      add(
+        section, bytes.lowerBound, bytes.count, kind, .e, trampoline, .left(.unpatchableBranch),
+        through: "branch with several relocations")
+      return
+    }
     add(
       section, bytes.lowerBound, bytes.count, kind, architecture.directShape(kind), trampoline, .direct,
       through: "direct")

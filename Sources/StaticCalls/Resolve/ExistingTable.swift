@@ -28,6 +28,7 @@ struct ExistingTable {
   ) throws(ObjectFileError) {
     checkHeader(of: section, isUserTable: object.name(of: section.index) == Options.userTable)
     guard section.type == .progbits else { return }
+    checkContents(of: section, object)
     var fields = [Field](repeating: Field(), count: Int(section.size) / Self.fieldSize)
     for table in object.relocationSections(of: section.index) {
       try object.withRelocations(in: table) { relocations in
@@ -73,10 +74,32 @@ struct ExistingTable {
     if isUserTable, section.alignment < 4 {
       fault("the table's section is aligned to \(section.alignment), not to 4 bytes")
     }
+    // Linkers would leave a gap in front of it, and a runtime takes zeros for an entry.
+    if section.alignment > UInt64(Self.entrySize) {
+      fault("the table's section is aligned to \(section.alignment): linkers leave gaps between such tables")
+    }
+    let foreign: [(SectionFlags, String)] = [
+      (.exclude, "SHF_EXCLUDE: linkers leave it out"), (.tls, "SHF_TLS"), (.compressed, "SHF_COMPRESSED"),
+      (.merge, "SHF_MERGE"),
+    ]
+    for (flag, name) in foreign where section.flags.contains(flag) {
+      fault("the table's section has a flag that no table may have (\(name))")
+    }
     // `ld -r` drops the entry size.
     if section.entrySize != 0, section.entrySize != UInt64(Self.entrySize) {
       fault("the table's section says that an entry takes \(section.entrySize) bytes, not \(Self.entrySize)")
     }
+  }
+
+  /// The fields come from the relocations alone. The kernel loads no module in which the place of one holds something else
+  /// (arch/x86/kernel/module.c, "existing value is nonzero").
+  private mutating func checkContents(of section: Section, _ object: borrowing ObjectFile) {
+    let stray = object.withContents(of: section.index) { bytes in bytes.indices.first { bytes[$0] != 0 } }
+    guard let stray else { return }
+    faults.append(
+      Finding(
+        .tableSection, .error, section: section.index, offset: SectionOffset(stray),
+        "the table's own bytes are not zero; its relocations say everything"))
   }
 
   /// The relocation of one field, and how many there are.
@@ -128,7 +151,7 @@ struct TableEntry {
       return
     }
     let offset = Int64(bitPattern: symbol.value) &+ siteRelocation.addend
-    guard offset >= 0, offset < Int64(object[section].contentSize) else {
+    guard offset >= 0, offset < Int64(clamping: object[section].size) else {
       fault = "its address lies outside section \(object.name(of: section))"
       return
     }

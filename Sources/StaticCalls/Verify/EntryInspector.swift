@@ -17,7 +17,7 @@ struct EntryInspector: ~Copyable {
     _ position: SitePosition, _ object: borrowing ObjectFile
   ) throws(ObjectFileError) -> (Code, String) {
     let section = object[position.section]
-    guard section.flags.contains(.execInstr) else {
+    guard section.flags.contains(.execInstr), section.hasFileContents else {
       return (.notCode, "lies in \(object.name(of: section.index)), which holds no code")
     }
     if uses[position] != nil { return (.wrongOpcode, "is at a branch that a runtime cannot patch") }
@@ -31,11 +31,25 @@ struct EntryInspector: ~Copyable {
     if let opcode = opcodeBehindPrefixes(of: instruction, position) {
       return (.notAnInstruction, "is at a prefix; the branch itself begins at +\(opcode - offset)")
     }
-    guard instruction.offset == offset else { return (.notAnInstruction, "is not at an instruction boundary") }
+    // A site begins at the opcode, behind prefixes that do nothing.
+    guard instruction.offset == offset || isBranchBehindPrefixes(of: instruction, position, object) else {
+      return (.notAnInstruction, "is not at an instruction boundary")
+    }
     guard instruction.flow.isDirectBranch else {
       return (.wrongOpcode, "is at an instruction that is no direct branch")
     }
     return (.noTrampoline, "is at a branch that does not go to a trampoline")
+  }
+
+  /// Whether what begins at a position inside of a direct branch is the same branch without its prefixes.
+  private func isBranchBehindPrefixes(
+    of instruction: Instruction, _ position: SitePosition, _ object: borrowing ObjectFile
+  ) -> Bool {
+    guard instruction.flow.isDirectBranch,
+      let inner = code.instruction(at: position.offset.rawValue, in: position.section, object)
+    else { return false }
+    return inner.end == instruction.end && inner.flow.isDirectBranch
+      && inner.flow.directTarget == instruction.flow.directTarget
   }
 
   /// Where a site begins in the instruction that an entry names by one of its prefixes.

@@ -288,12 +288,16 @@ struct ImageVerification: ~Copyable {
   ) -> [(offset: Int, branch: PatchableBranch)] {
     guard let lowest = targets.min(), let highest = targets.max() else { return [] }
     let start = segment.addresses.lowerBound
+    // A call of an undefined weak function leads to the next instruction (AAELF64, "Relocation operations"), which nothing tells from a call
+    // of the trampoline there. The x86-64 psABI has no such rule.
+    let mayBeUndefined = image.machine == .aarch64
     var found: [(Int, PatchableBranch)] = []
     image.withContents(of: segment) { code in
       var offset = 0
       while offset < code.count {
-        // A call of an undefined weak function leads to the next instruction (AAELF64, "Relocation operations").
-        if let branch = architecture.patchableBranch(at: offset, in: code), branch.target != offset + branch.length {
+        if let branch = architecture.patchableBranch(at: offset, in: code),
+          !mayBeUndefined || branch.target != offset + branch.length
+        {
           let target = start &+ UInt64(bitPattern: Int64(branch.target))
           if target >= lowest, target <= highest, targets.contains(target) { found.append((offset, branch)) }
         }

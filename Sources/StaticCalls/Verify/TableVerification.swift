@@ -44,7 +44,8 @@ struct TableVerification {
           .missingEntry, .error, section: site.section, offset: site.offset,
           "\(site.kind?.noun ?? "use") of \(survey.trampoline(of: site).displayName) has no table entry"))
     }
-    reportOverlaps(of: sites.values.filter { occupied[$0.position] != nil })
+    reportOverlaps(
+      of: survey.sites.filter { ($0.status == .direct || $0.status == .leftOut) && occupied[$0.position] != nil })
   }
 
   /// Reports entries that name no site, each with the reason.
