@@ -6,7 +6,7 @@ STATICCALL_DEBUG = .build/debug/staticcall
 STATICCALL_RELEASE = .build/static/release/staticcall
 KERNEL = .build/kernel
 
-.PHONY: help deps build demo test lint format parity coverage equivalence random bench release install clean
+.PHONY: help deps build demo test lint format parity coverage equivalence random kill-test bench release install clean
 
 help:
 	@echo 'make demo      install what is missing, build, and show staticcall at work on a small program'
@@ -20,6 +20,7 @@ help:
 	@echo 'make coverage  what becomes of calls under some 280 sets of flags, against the recorded table'
 	@echo 'make equivalence  the same, and run each program before and after'
 	@echo 'make random    random programs, run before and after'
+	@echo 'make kill-test  kill, interrupt and hinder runs at every step, and look at what is left'
 	@echo 'make bench     time against cp and objtool, and measure what a call costs'
 	@echo 'make deps      install the Debian packages that are missing'
 	@echo 'make clean     remove everything that was built'
@@ -43,6 +44,7 @@ test: deps
 	/usr/bin/python3 Scripts/random-programs.py --staticcall $(STATICCALL_DEBUG) --first-seed 1 --count 12 --target aarch64
 	/usr/bin/python3 Scripts/random-programs.py --staticcall $(STATICCALL_DEBUG) --first-seed 1 --count 8 --through-keys
 	/usr/bin/python3 Scripts/random-programs.py --staticcall $(STATICCALL_DEBUG) --first-seed 1 --count 4 --through-keys --target aarch64
+	/usr/bin/python3 Scripts/kill-test.py --staticcall $(STATICCALL_DEBUG) --sample --kills 20
 
 lint:
 	@Scripts/deps build
@@ -74,6 +76,9 @@ random: deps release
 	/usr/bin/python3 Scripts/random-programs.py --staticcall $(STATICCALL_RELEASE) --count 500 --target aarch64
 	/usr/bin/python3 Scripts/random-programs.py --staticcall $(STATICCALL_RELEASE) --count 200 --through-keys
 	/usr/bin/python3 Scripts/random-programs.py --staticcall $(STATICCALL_RELEASE) --count 100 --through-keys --target aarch64
+
+kill-test: deps release
+	/usr/bin/python3 Scripts/kill-test.py --staticcall $(STATICCALL_RELEASE)
 
 bench: deps release
 	@modules=$$(Scripts/kernel-modules $(KERNEL)) && \
