@@ -23,6 +23,7 @@ help:
 	@echo 'make equivalence  the same, and run each program before and after'
 	@echo 'make random    random programs, run before and after'
 	@echo 'make mutants   single faults in sound tables, each of which verify must report'
+	@echo 'make kill-test  kill, interrupt and hinder runs at every step, and look at what is left'
 	@echo 'make bench     time against cp and objtool, and measure what a call costs'
 	@echo 'make deps      install the Debian packages that are missing'
 	@echo 'make clean     remove everything that was built'
@@ -48,6 +49,7 @@ test: deps
 	/usr/bin/python3 Scripts/random-programs.py --staticcall $(STATICCALL_DEBUG) --first-seed 1 --count 8 --through-keys
 	/usr/bin/python3 Scripts/random-programs.py --staticcall $(STATICCALL_DEBUG) --first-seed 1 --count 4 --through-keys --target aarch64
 	/usr/bin/python3 Scripts/mutants.py --staticcall $(STATICCALL_DEBUG) --first-seed 1 --count 120
+	/usr/bin/python3 Scripts/kill-test.py --staticcall $(STATICCALL_DEBUG) --sample --kills 20
 
 lint:
 	@Scripts/deps build
@@ -89,6 +91,9 @@ random: deps release
 
 mutants: deps release
 	/usr/bin/python3 Scripts/mutants.py --staticcall $(STATICCALL_RELEASE) --count 1200
+
+kill-test: deps release
+	/usr/bin/python3 Scripts/kill-test.py --staticcall $(STATICCALL_RELEASE)
 
 bench: deps release
 	@modules=$$(Scripts/kernel-modules $(KERNEL)) && \

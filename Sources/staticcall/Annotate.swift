@@ -31,7 +31,7 @@ struct Annotate: ParsableCommand {
     help: ArgumentHelp(
       "Write into the object's own file where that is as safe, which is faster and needs no writable directory.",
       discussion:
-        "It is where only the table is added: the file has one name, is writable, and no code changes. Else it is replaced as always."
+        "Where more changes than the end of the file and its header, and where the file has several names or may not be written, it is replaced as always."
     ))
   var inPlace = false
 

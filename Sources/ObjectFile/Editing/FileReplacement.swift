@@ -37,7 +37,9 @@ func replaceFile(
 ) throws(ObjectFileError) {
   try deferringSignals { () throws(ObjectFileError) in
     let destination = try Destination(path)
-    if destination.isFile(of: input) { input.lock() }
+    let isOwnFile = destination.isFile(of: input)
+    if path == input.path, !isOwnFile { throw .changedMeanwhile }
+    if isOwnFile { input.lock() }
     var output = try OutputFile(for: destination, isNameless: true)
     if try write(&output, to: destination, from: input, options, fill) { return }
     var named = try OutputFile(for: destination, isNameless: false)

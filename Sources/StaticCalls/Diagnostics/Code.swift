@@ -201,15 +201,17 @@ public enum Code: String, CaseIterable, Sendable {
       Text(
         "the file changed while it was being read",
         """
-        Something else wrote to the object, or replaced it, while staticcall worked on it. Nothing was written, so that neither
-        change is lost. Most often two build steps work on one file: look for a missing dependency in the build.
+        Something else wrote to the object, or replaced it, while staticcall worked on it: another program, or another run of
+        staticcall. Nothing was written, so that neither change is lost. Most often two build steps work on one file: look for a
+        missing dependency in the build. Where the file shrank, its disk may also have failed.
         """, help: "Let only one build step at a time work on the file.")
     case .systemFailure:
       Text(
         "the system refused an operation",
         """
         Reading, writing or renaming failed: no space, no permission, a read-only file system. The message has the system's words.
-        The input is as it was, and the temporary file is removed.
+        The object is as it was, and nothing is left beside it. Where only the directory may not be written, --in-place may do. A file
+        that is an immutable one, or a mount point by itself, cannot be replaced.
         """)
     case .cannotRenumber:
       Text(

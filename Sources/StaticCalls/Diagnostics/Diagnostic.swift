@@ -109,7 +109,11 @@ public struct Refusal: Error, Equatable, Sendable {
       case .directoryNotWritable: .systemFailure
       case .cannotRenumber: .cannotRenumber
       }
-    self.init([Diagnostic(code, .error, error.message, help: code.help)])
+    var help = code.help
+    if case .directoryNotWritable = error {
+      help.append("Make the directory writable; or, where nothing but the table is added, use --in-place.")
+    }
+    self.init([Diagnostic(code, .error, error.message, help: help)])
   }
 }
 
