@@ -5,6 +5,7 @@ import StaticCalls
 struct Annotate: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "annotate",
+    _superCommandName: Staticcall.name,
     abstract: "Write the table of an object's static calls.",
     discussion: """
       Finds every call and tail call to a trampoline and writes the section .static_call_sites, in place or to another file. A \
@@ -15,7 +16,7 @@ struct Annotate: ParsableCommand {
       The object is replaced in one step: it is the old one or the complete new one. On an error (exit code 2) it is as it was.
       """)
 
-  enum ABI: String, ExpressibleByArgument, CaseIterable {
+  enum ABI: String, Choice {
     case linux
   }
 
@@ -48,9 +49,7 @@ struct Annotate: ParsableCommand {
   @Flag(name: .shortAndLong, help: "Do not print warnings.")
   var quiet = false
 
-  @OptionGroup var rewriting: RewritingOptions
-
-  @OptionGroup var naming: NamingOptions
+  @OptionGroup var calls: CallOptions
 
   func validate() throws {
     if output != nil, arguments.paths.count > 1 { throw ValidationError("-o takes one object, not several.") }
@@ -61,7 +60,7 @@ struct Annotate: ParsableCommand {
   }
 
   func run() throws {
-    var options = rewriting.apply(to: naming.options)
+    var options = calls.options
     options.isModule = module
     options.addMissingKeys = addMissingKeys
     options.rebuildsTable = rebuild

@@ -5,13 +5,14 @@ import StaticCalls
 struct List: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "list",
+    _superCommandName: Staticcall.name,
     abstract: "List every use of a trampoline in an object.",
     discussion: """
       One line for each call site and each other use: where it is, in which function, whether it is a call or a tail call, what \
       it goes through, the name of the static call, and whether it is in the table or can be made direct. Nothing is changed.
       """)
 
-  enum Format: String, ExpressibleByArgument, CaseIterable {
+  enum Format: String, Choice {
     case text
     case json
   }
@@ -35,9 +36,7 @@ struct List: ParsableCommand {
   @Flag(help: "Show each change that annotate would make to the code, as disassembly before and after.")
   var disassemble = false
 
-  @OptionGroup var rewriting: RewritingOptions
-
-  @OptionGroup var naming: NamingOptions
+  @OptionGroup var calls: CallOptions
 
   func validate() throws {
     if summary, disassemble { throw ValidationError("--summary and --disassemble exclude each other.") }
@@ -45,7 +44,7 @@ struct List: ParsableCommand {
   }
 
   func run() throws {
-    let (options, disassemble) = (rewriting.apply(to: naming.readingOptions), disassemble)
+    let (options, disassemble) = (calls.readingOptions, disassemble)
     var console = Console()
     var listings: [(path: String, listing: Listing)] = []
     for (path, result) in arguments.forEach({ path throws(Refusal) in
