@@ -62,7 +62,8 @@ format:
 release:
 	@Scripts/deps build
 	swift build -c release --product staticcall --scratch-path .build/static \
-	  -Xswiftc -static-executable -Xswiftc -use-ld=lld -Xlinker --strip-all
+	  -Xswiftc -static-executable -Xswiftc -use-ld=lld -Xlinker --strip-all \
+	  -Xswiftc -Xfrontend -Xswiftc -disable-concrete-type-metadata-mangled-name-accessors
 
 install: release
 	install -D -m 755 $(STATICCALL_RELEASE) $(DESTDIR)$(PREFIX)/bin/staticcall

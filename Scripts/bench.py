@@ -1,8 +1,9 @@
 #!/usr/bin/python3
 """What `staticcall annotate` costs: whole-process wall time and peak memory, next to cp and objtool.
 
-Each command is started as a fresh process on kernel modules whose table was stripped. The commands
-of a module take turns, round after round, so that drift hits all alike. Preparation (fresh copies,
+Each command is started as a fresh process on kernel modules whose table was stripped, on all modules
+linked into one object, on an object with 70,000 sections, and on all modules at a time. The commands
+of an object take turns, round after round, so that drift hits all alike. Preparation (fresh copies,
 removing outputs) is not timed. The report is Markdown on standard output.
 
 Exit codes: 0 measured; 2 something needed is missing, or a command failed.
@@ -12,6 +13,7 @@ import argparse
 import collections
 import ctypes
 import glob
+import mmap
 import os
 import pathlib
 import platform
@@ -28,6 +30,8 @@ MODULES = ("evdev.ko", "xfs.ko", "i915.ko")  # small, middle, large
 WITHOUT_SITES_SIZE = 45_000
 WARM_UPS = 2
 MEMORY_RUNS = 3
+LARGE_RUNS = 5  # of what takes long
+MANY_SECTIONS = 70_000
 OBJTOOLS = "/usr/lib/linux-kbuild-6.1*/tools/objtool/objtool"
 PR_SET_CHILD_SUBREAPER = 36
 
@@ -82,13 +86,31 @@ def peak_memory(argv):
     return peak
 
 
+def peak_anonymous_memory(argv):
+    """Peak anonymous memory of a process in MiB: what is not the file's own pages. Linux keeps no record of
+    it, so it is looked at as often as possible; a peak shorter than some 50 us may be missed."""
+    child = os.posix_spawn(argv[0], argv, os.environ, file_actions=to_null)
+    peak = 0
+    with open(f"/proc/{child}/status", "rb", buffering=0) as file:
+        while True:
+            file.seek(0)
+            _, found, rest = file.read(8192).partition(b"RssAnon:")
+            if found:
+                peak = max(peak, int(rest.split()[0]))
+            exited, status = os.waitpid(child, os.WNOHANG)
+            if exited:
+                expect_success(argv, status)
+                return peak / 1024
+
+
 # Measuring
 
 
 def measure(commands, runs):
-    """{title: (wall times, peak memory)} of the commands, taking turns."""
+    """{title: (wall times, peak memory, peak anonymous memory)} of the commands, taking turns."""
     times = {command.title: [] for command in commands}
     memory = {command.title: [] for command in commands}
+    anonymous = {command.title: [] for command in commands}
     for turn in range(WARM_UPS + runs):
         for command in commands:
             command.prepare()
@@ -99,15 +121,23 @@ def measure(commands, runs):
         for command in commands:
             command.prepare()
             memory[command.title].append(peak_memory(command.argv))
-    return {title: (times[title], statistics.median(memory[title])) for title in times}
+            command.prepare()
+            anonymous[command.title].append(peak_anonymous_memory(command.argv))
+    return {
+        title: (times[title], statistics.median(memory[title]), max(anonymous[title])) for title in times
+    }
 
 
 def nothing():
     pass
 
 
-def module_commands(tools, file, directory):
-    """The commands for one module file; each writes to its own outputs in `directory`."""
+def annotate(tools, *arguments, module=True):
+    return [tools.staticcall, "annotate", *(["--module"] if module else []), *arguments]
+
+
+def object_commands(tools, file, directory, module=True, objtool=True):
+    """The commands for one object; each writes to its own outputs in `directory`."""
 
     def output(name):
         return str(directory / name)
@@ -122,13 +152,13 @@ def module_commands(tools, file, directory):
 
         return prepare
 
-    new, old, written, replaced, patched, done = map(
-        output, ("cp-new", "cp-old", "written.ko", "replaced.ko", "patched.ko", "done.ko")
+    new, old, written, replaced, placed, patched, done = map(
+        output, ("cp-new", "cp-old", "written.o", "replaced.o", "in-place.o", "patched.o", "done.o")
     )
     shutil.copyfile(file, old)
     shutil.copyfile(file, done)
-    wall_time([tools.staticcall, "annotate", "--module", done])
-    if TABLE.encode() not in pathlib.Path(done).read_bytes():
+    wall_time(annotate(tools, done, module=module))
+    if not contains(done, TABLE):
         raise CannotRun(f"{tools.staticcall} annotate added no table to {file.name}")
 
     cp_new, cp_old = "cp to a new file", "cp over an existing file"
@@ -136,19 +166,17 @@ def module_commands(tools, file, directory):
         Command(cp_new, [tools.cp, str(file), new], removed(new), cp_new),
         Command(cp_old, [tools.cp, str(file), old], nothing, cp_old),
         Command(
-            "annotate -o, new file",
-            [tools.staticcall, "annotate", "--module", "-o", written, str(file)],
-            removed(written),
-            cp_new,
+            "annotate -o, new file", annotate(tools, "-o", written, str(file), module=module), removed(written), cp_new
         ),
-        Command(
-            "annotate, replacing",
-            [tools.staticcall, "annotate", "--module", replaced],
-            fresh_copy(replaced),
-            cp_old,
-        ),
+        Command("annotate, replacing", annotate(tools, replaced, module=module), fresh_copy(replaced), cp_old),
     ]
-    if tools.objtool:
+    if tools.can_work_in_place:
+        commands.append(
+            Command(
+                "annotate --in-place", annotate(tools, "--in-place", placed, module=module), fresh_copy(placed), cp_old
+            )
+        )
+    if tools.objtool and objtool:
         commands.append(
             Command(
                 "objtool, in place",
@@ -157,20 +185,44 @@ def module_commands(tools, file, directory):
                 cp_old,
             )
         )
-    commands.append(Command("annotate, up to date", [tools.staticcall, "annotate", "--module", done], nothing, cp_old))
+    commands.append(Command("annotate, up to date", annotate(tools, done, module=module), nothing, cp_old))
     return commands
 
 
-def other_commands(tools, without_sites):
+def start_up_commands(tools, without_sites):
+    true = "/bin/true"
     return [
-        Command("/bin/true", ["/bin/true"], nothing, None),
-        Command("staticcall --version", [tools.staticcall, "--version"], nothing, None),
+        Command(true, [true], nothing, true),
+        Command("staticcall --version", [tools.staticcall, "--version"], nothing, true),
         Command(
-            f"annotate, no static calls ({without_sites.name})",
-            [tools.staticcall, "annotate", "--module", str(without_sites)],
-            nothing,
-            None,
+            f"annotate, no static calls ({without_sites.name})", annotate(tools, str(without_sites)), nothing, true
         ),
+    ]
+
+
+def batch_commands(tools, modules, directory):
+    """All modules at a time: copied, and annotated in one process."""
+
+    def fresh_copies(path, response):
+        def prepare():
+            shutil.rmtree(path, ignore_errors=True)
+            path.mkdir()
+            for number, module in enumerate(modules):
+                shutil.copyfile(module, path / f"{number}.ko")
+            response.write_text("\n".join(str(path / f"{number}.ko") for number in range(len(modules))))
+
+        return prepare
+
+    originals, copied, annotated = directory / "originals", directory / "copied", directory / "annotated"
+    fresh_copies(originals, directory / "originals.rsp")()
+    response = directory / "annotated.rsp"
+    cp = "cp -r to a new directory"
+    return [
+        Command(
+            cp, [tools.cp, "-r", str(originals), str(copied)], lambda: shutil.rmtree(copied, ignore_errors=True), cp
+        ),
+        Command("annotate, replacing", annotate(tools, f"@{response}"), fresh_copies(annotated, response), cp),
+        Command("annotate -j 1, replacing", annotate(tools, "-j1", f"@{response}"), fresh_copies(annotated, response), cp),
     ]
 
 
@@ -180,14 +232,16 @@ def report(title, commands, results):
     def ratio(times, reference):
         return f"{statistics.median(times) / statistics.median(reference[0]):.2f}" if reference else "-"
 
+    other = commands[0].baseline.split()[0]
     print(f"\n### {title}\n")
-    print("| command | median ms | min ms | ratio to cp | ratio to objtool | peak MiB |")
-    print("|---|--:|--:|--:|--:|--:|")
+    print(f"| command | median ms | min ms | ratio to {other} | times faster than objtool | peak MiB | anonymous MiB |")
+    print("|---|--:|--:|--:|--:|--:|--:|")
     for command in commands:
-        times, memory = results[command.title]
+        times, memory, anonymous = results[command.title]
+        faster = f"{statistics.median(objtool[0]) / statistics.median(times):.1f}" if objtool else "-"
         print(
             f"| {command.title} | {statistics.median(times):.2f} | {min(times):.2f} "
-            f"| {ratio(times, results.get(command.baseline))} | {ratio(times, objtool)} | {memory:.1f} |",
+            f"| {ratio(times, results.get(command.baseline))} | {faster} | {memory:.1f} | {anonymous:.1f} |",
             flush=True,
         )
 
@@ -210,11 +264,39 @@ def find_module_without_sites(directory):
     raise CannotRun(f"no module without static calls in {directory}")
 
 
+def contains(path, text):
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as contents:
+        return contents.find(text.encode()) >= 0
+
+
 def strip_table(tools, module, output):
     sections = [f"--remove-section={prefix}{TABLE}" for prefix in ("", ".rela")]
     subprocess.run([tools.objcopy, *sections, str(module), str(output)], check=True)
-    if TABLE.encode() in output.read_bytes():
+    if contains(output, TABLE):
         raise CannotRun(f"{tools.objcopy} did not remove the table of {module}")
+
+
+def link_all(tools, directory, output):
+    """All modules as one object without a table."""
+    linked, response = output.with_suffix(".linked"), output.with_suffix(".rsp")
+    response.write_text("\n".join(map(str, sorted(directory.rglob("*.ko")))))
+    link = [tools.linker, "-r", "--allow-multiple-definition", "-o", str(linked), f"@{response}"]
+    subprocess.run(link, check=True)
+    strip_table(tools, linked, output)
+    linked.unlink()
+
+
+def assemble_sections(tools, count, output):
+    """An object as of -ffunction-sections, with a call in each function and without section symbols."""
+    source = output.with_suffix(".s")
+    with source.open("w") as file:
+        for number in range(count // 2):  # each with its section of relocations
+            file.write(f'.section .text.f{number},"ax"\n.globl f{number}\n.type f{number},@function\n')
+            file.write(f"f{number}:\nnop\ncall __SCT__call{number % 100}\nret\n.size f{number}, . - f{number}\n")
+        for number in range(100):
+            file.write(f".globl __SCK__call{number}\n")
+    subprocess.run([tools.clang, "--target=x86_64-linux-gnu", "-c", str(source), "-o", str(output)], check=True)
+    source.unlink()
 
 
 def program(name):
@@ -222,6 +304,13 @@ def program(name):
     if path is None:
         raise CannotRun(f"{name}: no such program")
     return os.path.abspath(path)
+
+
+def optional_program(name, what):
+    if shutil.which(name):
+        return program(name)
+    print(f"bench: {what} SKIPPED: no {name}", file=sys.stderr)
+    return None
 
 
 def find_objtool(given):
@@ -247,6 +336,10 @@ def main():
     tools.objtool = find_objtool(tools.objtool)
     tools.objcopy = program("objcopy")
     tools.cp = program("cp")
+    tools.linker = optional_program("ld.lld", "the object of all modules")
+    tools.clang = optional_program("clang", f"the object with {MANY_SECTIONS:,} sections")
+    usage = subprocess.run([tools.staticcall, "annotate", "--help"], check=True, capture_output=True, text=True).stdout
+    tools.can_work_in_place = "--in-place" in usage
     if ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
         raise CannotRun("prctl(PR_SET_CHILD_SUBREAPER) failed")
 
@@ -256,18 +349,45 @@ def main():
         f"Whole processes, {tools.runs} runs after {WARM_UPS} warm-ups, taking turns; "
         f"{os.cpu_count()} CPUs, Linux {platform.release()}; peak memory from {MEMORY_RUNS} separate runs."
     )
+    with tempfile.TemporaryDirectory(prefix="bench.") as directory:
+        copy = pathlib.Path(directory, without_sites.name)
+        shutil.copyfile(without_sites, copy)
+        commands = start_up_commands(tools, copy)
+        title = f"Start-up, and {copy.stat().st_size:,} bytes without static calls"
+        report(title, commands, measure(commands, 3 * tools.runs))
     for module in modules:
         with tempfile.TemporaryDirectory(prefix="bench.") as directory:
             file = pathlib.Path(directory, module.name)
             strip_table(tools, module, file)
-            commands = module_commands(tools, file, pathlib.Path(directory))
+            commands = object_commands(tools, file, pathlib.Path(directory))
             report(f"{module.name}, {file.stat().st_size:,} bytes", commands, measure(commands, tools.runs))
+    large_runs = min(LARGE_RUNS, tools.runs)
+    if tools.clang:
+        with tempfile.TemporaryDirectory(prefix="bench.") as directory:
+            file = pathlib.Path(directory, "sections.o")
+            assemble_sections(tools, MANY_SECTIONS, file)
+            commands = object_commands(tools, file, pathlib.Path(directory), module=False, objtool=False)
+            title = f"{MANY_SECTIONS:,} sections, {file.stat().st_size:,} bytes"
+            report(title, commands, measure(commands, large_runs))
+    if tools.linker:
+        with tempfile.TemporaryDirectory(prefix="bench.") as directory:
+            file = pathlib.Path(directory, "all.o")
+            link_all(tools, tools.directory, file)
+            commands = object_commands(tools, file, pathlib.Path(directory), objtool=False)
+            report(f"All modules in one object, {file.stat().st_size:,} bytes", commands, measure(commands, large_runs))
     with tempfile.TemporaryDirectory(prefix="bench.") as directory:
-        copy = pathlib.Path(directory, without_sites.name)
-        shutil.copyfile(without_sites, copy)
-        commands = other_commands(tools, copy)
-        title = f"Start-up, and {copy.stat().st_size:,} bytes without static calls"
-        report(title, commands, measure(commands, tools.runs))
+        files = sorted(tools.directory.rglob("*.ko"))
+        stripped = []
+        for number, module in enumerate(files):
+            if contains(module, TABLE):
+                output = pathlib.Path(directory, f"{number}.ko")
+                strip_table(tools, module, output)
+                stripped.append(output)
+            else:
+                stripped.append(module)
+        commands = batch_commands(tools, stripped, pathlib.Path(directory))
+        title = f"{len(files):,} modules in one process, {sum(file.stat().st_size for file in stripped):,} bytes"
+        report(title, commands, measure(commands, large_runs))
 
 
 if __name__ == "__main__":

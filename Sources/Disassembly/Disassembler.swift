@@ -69,6 +69,12 @@ import CCapstone
   public func decode(_ code: Span<UInt8>, at offset: Int) -> Instruction? {
     guard offset >= 0, offset < code.count else { return nil }
     let window = code.extracting(offset..<min(offset + Self.longestInstruction, code.count))
+    // What is decoded most, by far: where a relocation says that there is a call.
+    if instructionSet == .x86_64, let branch = Self.plainNearBranch(window, at: offset) { return branch }
+    return decodeThroughCapstone(window, at: offset)
+  }
+
+  func decodeThroughCapstone(_ window: Span<UInt8>, at offset: Int) -> Instruction? {
     // SAFETY: Capstone reads at most `size` bytes at `bytes` and writes the one record of `buffer`, detail included.
     let decoded = unsafe window.withUnsafeBufferPointer { bytes in
       var cursor = bytes.baseAddress

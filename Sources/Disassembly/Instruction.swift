@@ -6,10 +6,12 @@ public enum InstructionSet: CaseIterable, Sendable {
 
 /// A general-purpose register, whatever part of it an instruction names: `al` and `rax` are one.
 public struct Register: Hashable, Sendable {
-  /// The number in the instruction's encoding: 0 to 15 on x86-64 (`rax` is 0), 0 to 30 on AArch64.
-  public var number: Int
+  private let storedNumber: UInt8
 
-  public init(_ number: Int) { self.number = number }
+  public init(_ number: Int) { storedNumber = UInt8(clamping: number) }
+
+  /// The number in the instruction's encoding: 0 to 15 on x86-64 (`rax` is 0), 0 to 30 on AArch64.
+  public var number: Int { Int(storedNumber) }
 }
 
 /// A set of general-purpose registers.
@@ -68,16 +70,19 @@ public struct MemoryOperand: Equatable, Sendable {
   /// The register that the address starts from, unless that is the program counter or none.
   public var base: Register?
   public var index: Register?
-  /// What the index is multiplied by.
-  public var scale: Int
+  private let storedScale: UInt8
+  private let storedSize: UInt8
   /// In bytes.
   public var displacement: Int
   /// Whether the address counts from the end of the instruction.
   public var isProgramCounterRelative: Bool
   /// Whether the address counts from a segment's base: not the place that base, index and displacement say.
   public var isSegmented: Bool
+
+  /// What the index is multiplied by.
+  public var scale: Int { Int(storedScale) }
   /// How many bytes are accessed.
-  public var size: Int
+  public var size: Int { Int(storedSize) }
 
   public init(
     base: Register? = nil, index: Register? = nil, scale: Int = 1, displacement: Int = 0,
@@ -85,11 +90,11 @@ public struct MemoryOperand: Equatable, Sendable {
   ) {
     self.base = base
     self.index = index
-    self.scale = scale
+    storedScale = UInt8(clamping: scale)
     self.displacement = displacement
     self.isProgramCounterRelative = isProgramCounterRelative
     self.isSegmented = isSegmented
-    self.size = size
+    storedSize = UInt8(clamping: size)
   }
 }
 
@@ -112,18 +117,16 @@ public struct RegisterEffects: Equatable, Sendable {
   public static let unknown = RegisterEffects(reads: .all, writes: .all)
 }
 
-/// One decoded instruction.
+/// One decoded instruction. A long function has many of them: small numbers are stored in bytes.
 public struct Instruction: Equatable, Sendable {
   /// Offset in the section, in bytes.
   public var offset: Int
-  /// Length in bytes.
-  public var length: Int
+  private let storedLength: UInt8
+  private let storedDestinationSize: UInt8
   public var flow: ControlFlow
   public var operation: Operation
   /// The register that the whole result goes to, where that is the instruction's first operand.
   public var destination: Register?
-  /// How many bytes of it are written: 4, which clears the others, or 8; 0 where there is no destination.
-  public var destinationSize: Int
   /// The register whose 64 bits an x86 `mov` copies to ``destination``, or an `add` adds to it.
   public var source: Register?
   /// The operand in memory of an x86 instruction that has one.
@@ -134,6 +137,29 @@ public struct Instruction: Equatable, Sendable {
   public var effects: RegisterEffects
   /// Whether a branch has the operand-size prefix 66: Intel's processors ignore it, AMD's cut the target to 16 bits.
   public var hasOperandSizePrefix: Bool
+
+  init(
+    offset: Int, length: Int, flow: ControlFlow, operation: Operation, destination: Register?, destinationSize: Int,
+    source: Register?, memory: MemoryOperand?, writesMemory: Bool, effects: RegisterEffects, hasOperandSizePrefix: Bool
+  ) {
+    self.offset = offset
+    storedLength = UInt8(clamping: length)
+    storedDestinationSize = UInt8(clamping: destinationSize)
+    self.flow = flow
+    self.operation = operation
+    self.destination = destination
+    self.source = source
+    self.memory = memory
+    self.writesMemory = writesMemory
+    self.effects = effects
+    self.hasOperandSizePrefix = hasOperandSizePrefix
+  }
+
+  /// Length in bytes.
+  public var length: Int { Int(storedLength) }
+
+  /// How many bytes of ``destination`` are written: 4, which clears the others, or 8; 0 where there is no destination.
+  public var destinationSize: Int { Int(storedDestinationSize) }
 
   /// Offset of the instruction that follows, in bytes.
   public var end: Int { offset + length }

@@ -37,6 +37,21 @@ extension Disassembler {
       hasOperandSizePrefix: hasOperandSizePrefix && flow.isBranch)
   }
 
+  /// A near branch without prefixes, whose opcode says all that Capstone would; `nil` for all else.
+  static func plainNearBranch(_ bytes: Span<UInt8>, at offset: Int) -> Instruction? {
+    guard let length = nearBranchLength(bytes, 0), length <= bytes.count,
+      let displacement = bytes.signed32(at: length - 4)
+    else { return nil }
+    let target = BranchTarget.direct(offset + length + displacement)
+    let isCall = bytes[0] == 0xe8
+    let flow: ControlFlow = isCall ? .call(target) : bytes[0] == 0xe9 ? .jump(target) : .conditionalJump(target)
+    let stackPointer = RegisterSet(Register(4))
+    return Instruction(
+      offset: offset, length: length, flow: flow, operation: .other, destination: nil, destinationSize: 0, source: nil,
+      memory: nil, writesMemory: false, effects: RegisterEffects(reads: [], writes: isCall ? stackPointer : []),
+      hasOperandSizePrefix: false)
+  }
+
   /// Whether an address counts from the base of FS or GS. The other segments' prefixes mean nothing, and Capstone keeps only the last.
   private static func hasSegmentPrefix(_ bytes: Span<UInt8>, _ prefixes: Int) -> Bool {
     for position in 0..<min(prefixes, bytes.count) where bytes[position] == 0x64 || bytes[position] == 0x65 {

@@ -42,7 +42,8 @@ func surveyObject(
 
   // From here on something may have to be decoded.
   let involved = Set(references.inCode.map(\.section)).union(withTrampolines)
-  var resolver = try CallSiteResolver(index, involved, options, object)
+  var resolver = try CallSiteResolver(
+    index, involved, keepsAddressesInData: !references.inData.isEmpty || options.callsThroughKeys, options, object)
   var next = references.inCode.startIndex
   for (section, role) in references.code where involved.contains(section) {
     let start = next

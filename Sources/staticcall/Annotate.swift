@@ -6,6 +6,7 @@ import SystemPackage
 struct Annotate: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "annotate",
+    _superCommandName: Staticcall.name,
     abstract: "Write the table of an object's static calls; in an archive, that of each object.",
     discussion: """
       Finds every call and tail call to a trampoline and writes the section .static_call_sites, in place or to another file. A \
@@ -17,7 +18,7 @@ struct Annotate: ParsableCommand {
       is with an archive: all its members are handled, or none. The members of a thin archive are annotated where they are.
       """)
 
-  enum ABI: String, ExpressibleByArgument, CaseIterable {
+  enum ABI: String, Choice {
     case linux
     case user
   }
@@ -66,9 +67,7 @@ struct Annotate: ParsableCommand {
   @Flag(name: .shortAndLong, help: "Do not print warnings.")
   var quiet = false
 
-  @OptionGroup var rewriting: RewritingOptions
-
-  @OptionGroup var naming: NamingOptions
+  @OptionGroup var calls: CallOptions
 
   func validate() throws {
     if output != nil, arguments.paths.count > 1 { throw ValidationError("-o takes one object, not several.") }
@@ -81,10 +80,10 @@ struct Annotate: ParsableCommand {
   }
 
   func run() throws {
-    var options = rewriting.apply(to: naming.options)
+    var options = calls.options
     if abi == .user {
       options.layout = .user
-      if naming.section == nil { options.tableSections = [Options.userTable] }
+      if calls.section == nil { options.tableSections = [Options.userTable] }
     }
     options.isModule = module
     options.addMissingKeys = addMissingKeys

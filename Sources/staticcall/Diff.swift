@@ -5,13 +5,14 @@ import StaticCalls
 struct Diff: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "diff",
+    _superCommandName: Staticcall.name,
     abstract: "Compare the call sites of two objects or linked programs.",
     discussion: """
       One line for each site that is new (+), gone (-), or calls in another way than before (~). Sites are matched within their \
       functions; that code moved is no difference. Silent, with exit code 0, where there is none; else exit code 1.
       """)
 
-  enum Format: String, ExpressibleByArgument, CaseIterable {
+  enum Format: String, Choice {
     case text
     case json
   }
@@ -25,14 +26,12 @@ struct Diff: ParsableCommand {
   @Option(help: "Format of the differences.")
   var format = Format.text
 
-  @OptionGroup var rewriting: RewritingOptions
-
-  @OptionGroup var naming: NamingOptions
+  @OptionGroup var calls: CallOptions
 
   func validate() throws { try checkNames([old.path, new.path]) }
 
   func run() throws {
-    let options = rewriting.apply(to: naming.readingOptions)
+    let options = calls.readingOptions
     var console = Console()
     let result = Pipeline.compare(old.path, new.path, options)
     if format == .json { console.report(try comparisonJSON(old: old.path, new: new.path, result)) }

@@ -5,6 +5,7 @@ import StaticCalls
 struct Explain: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "explain",
+    _superCommandName: Staticcall.name,
     abstract: "Explain a code such as SC031: what it means at run time, and what to do about it.",
     discussion: "Without a code, lists all codes.")
 

@@ -6,6 +6,7 @@ import SystemPackage
 struct List: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "list",
+    _superCommandName: Staticcall.name,
     abstract: "List every use of a trampoline in objects, archives and linked programs.",
     discussion: """
       One line for each call site and each other use: where it is, in which function, whether it is a call or a tail call, what \
@@ -13,7 +14,7 @@ struct List: ParsableCommand {
       site with its address. Nothing is changed.
       """)
 
-  enum Format: String, ExpressibleByArgument, CaseIterable {
+  enum Format: String, Choice {
     case text
     case json
   }
@@ -37,9 +38,7 @@ struct List: ParsableCommand {
   @Flag(help: "Show each change that annotate would make to the code, as disassembly before and after.")
   var disassemble = false
 
-  @OptionGroup var rewriting: RewritingOptions
-
-  @OptionGroup var naming: NamingOptions
+  @OptionGroup var calls: CallOptions
 
   func validate() throws {
     if summary, disassemble { throw ValidationError("--summary and --disassemble exclude each other.") }
@@ -47,7 +46,7 @@ struct List: ParsableCommand {
   }
 
   func run() throws {
-    let (options, disassemble) = (rewriting.apply(to: naming.readingOptions), disassemble)
+    let (options, disassemble) = (calls.readingOptions, disassemble)
     var console = Console()
     var document = ListingDocument()
     func add(_ path: FilePath, _ listed: Pipeline.Listed) {

@@ -3,8 +3,19 @@ import Glibc
 import StaticCalls
 import SystemPackage
 
-/// The names that make a symbol a trampoline or a key, and a section the table.
-struct NamingOptions: ParsableArguments {
+/// What counts as a static call, and what may become of it.
+///
+/// One group, because ArgumentParser takes a group apart by reflection in each run: each costs as much as reading a small object.
+struct CallOptions: ParsableArguments {
+  @Flag(help: "Leave indirect calls to trampolines as they are.")
+  var noRewrite = false
+
+  @Flag(
+    help: ArgumentHelp(
+      "Take a call through a key's first word for a call of its trampoline, and make it direct.",
+      discussion: "The program must then provide the trampolines."))
+  var throughKeys = false
+
   @Option(help: ArgumentHelp("Prefix of trampoline symbols.", valueName: "prefix"))
   var trampolinePrefix = "__SCT__"
 
@@ -23,6 +34,7 @@ struct NamingOptions: ParsableArguments {
   var includesAlternatives = false
 
   func validate() throws {
+    if noRewrite, throughKeys { throw ValidationError("--no-rewrite and --through-keys exclude each other.") }
     if trampolinePrefix.isEmpty || keyPrefix.isEmpty { throw ValidationError("A prefix must not be empty.") }
     if trampolinePrefix == keyPrefix { throw ValidationError("Trampolines and keys must have different prefixes.") }
     guard [trampolinePrefix, keyPrefix, section ?? ""].allSatisfy(isUTF8) else {
@@ -37,6 +49,8 @@ struct NamingOptions: ParsableArguments {
     options.keyPrefix = Array(keyPrefix.utf8)
     if let section { options.tableSections = [section] }
     options.includesAlternatives = includesAlternatives
+    options.rewritesCalls = !noRewrite
+    options.callsThroughKeys = throughKeys
     return options
   }
 
@@ -48,37 +62,28 @@ struct NamingOptions: ParsableArguments {
   }
 }
 
-/// What may become of indirect calls.
-struct RewritingOptions: ParsableArguments {
-  @Flag(help: "Leave indirect calls to trampolines as they are.")
-  var noRewrite = false
+/// A choice of one of a few words. By itself ArgumentParser finds the words through reflection.
+protocol Choice: ExpressibleByArgument, CaseIterable, RawRepresentable where RawValue == String {}
 
-  @Flag(
-    help: ArgumentHelp(
-      "Take a call through a key's first word for a call of its trampoline, and make it direct.",
-      discussion: "The program must then provide the trampolines."))
-  var throughKeys = false
+extension Choice {
+  static var allValueStrings: [String] { allCases.map { $0.rawValue } }
 
-  func validate() throws {
-    if noRewrite, throughKeys { throw ValidationError("--no-rewrite and --through-keys exclude each other.") }
-  }
+  static var allValueDescriptions: [String: String] { [:] }
 
-  func apply(to options: Options) -> Options {
-    var options = options
-    options.rewritesCalls = !noRewrite
-    options.callsThroughKeys = throughKeys
-    return options
-  }
+  var defaultValueDescription: String { rawValue }
 }
 
-/// On how many threads to work.
-struct JobOptions: ParsableArguments {
-  @Option(
-    name: .shortAndLong,
-    help: ArgumentHelp("Number of files to work on at a time (default: the number of processors).", valueName: "n"))
-  var jobs: Int?
+/// Arguments that are worked on several at a time.
+protocol ParallelArguments {
+  /// On how many threads to work.
+  var jobs: Int? { get }
+}
 
-  func validate() throws {
+private let jobsHelp = ArgumentHelp(
+  "Number of files to work on at a time (default: the number of processors).", valueName: "n")
+
+extension ParallelArguments {
+  fileprivate func checkJobs() throws {
     if let jobs, jobs < 1 { throw ValidationError("The number of jobs must be 1 or more.") }
   }
 
@@ -95,15 +100,19 @@ struct JobOptions: ParsableArguments {
 }
 
 /// The objects to work on.
-struct ObjectArguments: ParsableArguments {
+struct ObjectArguments: ParsableArguments, ParallelArguments {
   @Argument(
     help: ArgumentHelp(
       "The objects: relocatable ELF files. To list, archives and linked programs as well.", valueName: "object"))
   var objects: [FileArgument]
 
-  @OptionGroup var jobs: JobOptions
+  @Option(name: .shortAndLong, help: jobsHelp)
+  var jobs: Int?
 
-  func validate() throws { try checkNames(objects.map(\.path)) }
+  func validate() throws {
+    try checkNames(objects.map(\.path))
+    try checkJobs()
+  }
 
   /// The objects in order, each file once whatever names it goes by.
   var paths: [FilePath] { withoutRepetition(objects.map(\.path)) }
@@ -112,17 +121,18 @@ struct ObjectArguments: ParsableArguments {
   func forEach<Success: Sendable>(
     _ work: @escaping @Sendable (FilePath) throws(Refusal) -> Success
   ) -> [(path: FilePath, result: Result<Success, Refusal>)] {
-    jobs.forEach(paths, work).map { ($0.item, $0.result) }
+    forEach(paths, work).map { ($0.item, $0.result) }
   }
 }
 
 /// Files and directories to look at.
-struct FileArguments: ParsableArguments {
+struct FileArguments: ParsableArguments, ParallelArguments {
   @Argument(
     help: ArgumentHelp("Objects, archives, linked programs, and directories with such files.", valueName: "file"))
   var files: [FileArgument]
 
-  @OptionGroup var jobs: JobOptions
+  @Option(name: .shortAndLong, help: jobsHelp)
+  var jobs: Int?
 
   struct Input: Sendable {
     var path: FilePath
@@ -130,7 +140,10 @@ struct FileArguments: ParsableArguments {
     var isNamed: Bool
   }
 
-  func validate() throws { try checkNames(files.map(\.path)) }
+  func validate() throws {
+    try checkNames(files.map(\.path))
+    try checkJobs()
+  }
 
   /// What to look at, in order, each file once; and the directories that cannot be read.
   func inputs() -> (inputs: [Input], unreadable: [Pipeline.Refused]) {

@@ -5,7 +5,7 @@ import ObjectFile
 @main
 struct Staticcall: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "staticcall",
+    commandName: name,
     abstract: "Find the static calls of an object and write the table that a runtime patcher needs.",
     discussion: """
       A static call is a call whose target can change at run time and which still costs a direct call: code calls a trampoline \
@@ -24,6 +24,10 @@ struct Staticcall: ParsableCommand {
     version: "staticcall \(version)",
     subcommands: [Annotate.self, List.self, Verify.self, Diff.self, Explain.self])
 
+  /// The subcommands are told it as well: a command that belongs to another one is not asked for completion scripts, which would take
+  /// two more passes over the arguments.
+  static let name = "staticcall"
+
   static let version = "0.1.0"
 
   /// ArgumentParser's own `main` prints in a way that takes a full disk for a success.
@@ -31,7 +35,8 @@ struct Staticcall: ParsableCommand {
     Signals.handle()
     do {
       let arguments = try expandResponseFiles(in: Array(commandLineArguments().dropFirst()))
-      var command = try parseAsRoot(arguments.map(carried))
+      let carriedArguments = arguments.map(carried)
+      var command = try parseSubcommand(carriedArguments) ?? parseAsRoot(carriedArguments)
       try command.run()
     } catch {
       // A file that cannot be read is a failure, not wrong usage.
@@ -43,5 +48,19 @@ struct Staticcall: ParsableCommand {
       }
       Glibc.exit(console.finish(status.rawValue))
     }
+  }
+
+  /// The command that the first argument names, read on its own: the way through the whole tree takes three times as long, and most
+  /// runs are a command and the name of an object. `nil` for all else, errors and calls for help included: these are the
+  /// tree's to tell.
+  private static func parseSubcommand(_ arguments: [String]) -> (any ParsableCommand)? {
+    guard let name = arguments.first,
+      let command = configuration.subcommands.first(where: { $0.configuration.commandName == name })
+    else { return nil }
+    // What is no such command is a call for help.
+    guard let parsed = try? command.parseAsRoot(Array(arguments.dropFirst())), type(of: parsed) == command else {
+      return nil
+    }
+    return parsed
   }
 }

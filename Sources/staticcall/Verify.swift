@@ -5,6 +5,7 @@ import StaticCalls
 struct Verify: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "verify",
+    _superCommandName: Staticcall.name,
     abstract: "Check tables against the code: objects, archives, linked programs, whole directories.",
     discussion: """
       Checks both directions: each entry is a call site that a runtime may patch, with the right key and flag, and each call site \
@@ -14,7 +15,7 @@ struct Verify: ParsableCommand {
       Silent, with exit code 0, when all is well; exit code 1 when something is found; 2 when something cannot be checked.
       """)
 
-  enum Format: String, ExpressibleByArgument, CaseIterable {
+  enum Format: String, Choice {
     case text
     case json
     case sarif
@@ -33,18 +34,16 @@ struct Verify: ParsableCommand {
   @Flag(name: .shortAndLong, help: "Print a summary also when all is well.")
   var verbose = false
 
-  @OptionGroup var rewriting: RewritingOptions
-
-  @OptionGroup var naming: NamingOptions
+  @OptionGroup var calls: CallOptions
 
   func run() throws {
-    let options = rewriting.apply(to: naming.readingOptions)
+    let options = calls.readingOptions
     var console = Console()
     var report = VerificationReport(isStrict: strict)
     let (inputs, unreadable) = arguments.inputs()
     for directory in unreadable { report.add(directory.path, .failure(directory.refusal)) }
     let progress = Progress(of: inputs.count, "files")
-    let results = arguments.jobs.forEach(inputs) { input throws(Refusal) in
+    let results = arguments.forEach(inputs) { input throws(Refusal) in
       defer { progress.advance() }
       return input.isNamed
         ? try Pipeline.verify(input.path, options) : try Pipeline.verifyIfHandled(input.path, options)

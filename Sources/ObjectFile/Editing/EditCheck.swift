@@ -5,39 +5,52 @@ extension EditedObject {
   /// every relocation by the symbol that it names.
   public func difference(from original: borrowing ObjectFile) throws(ObjectFileError) -> String? {
     guard object.sections.count >= original.sections.count else { return "sections are gone" }
-    let rewritten = rewrittenSections(of: original)
-    let replaced = Set(plan.replacedSections.map(\.section))
+    guard object.header.sectionNames == original.header.sectionNames,
+      stringsAreKept(original.header.sectionNames, original)
+    else { return "section names changed" }
+    var fates = [Fate](repeating: .kept, count: original.sections.count)
+    for (position, edit) in plan.editedRelocations.enumerated() { fates[edit.table.rawValue] = .edited(position) }
+    for section in rewrittenSections(of: original) { fates[section.rawValue] = .rewritten }
+    for replaced in plan.replacedSections { fates[replaced.section.rawValue] = .replaced }
     let newMembers = membersGained(since: original)
     for old in original.sections.dropFirst() {
       let new = object[old.index]
-      let name = original.name(of: old.index)
-      guard object.name(of: old.index) == name else { return "section \(old.index.rawValue) changed its name" }
-      if replaced.contains(old.index) { continue }
+      // The names are the old ones, so that the same offset means the same name.
+      guard new.nameOffset == old.nameOffset else { return "section \(old.index.rawValue) changed its name" }
+      if case .replaced = fates[old.index.rawValue] { continue }
       guard new.type == old.type, new.flags == old.flags, new.address == old.address
-      else { return "the header of \(name) changed" }
-      if rewritten.contains(old.index) { continue }
-      if let added = newMembers[old.index] {
-        guard new.link == old.link, hasGained(added, group: old.index, original) else {
-          return "the section group \(name) is not what it should be"
+      else { return "the header of \(original.name(of: old.index)) changed" }
+      switch fates[old.index.rawValue] {
+      case .rewritten, .replaced: break
+      case .edited(let position):
+        guard new.link == old.link, new.info == old.info, try hasRecords(plan.editedRelocations[position], original)
+        else { return "\(original.name(of: old.index)) is not what it should be" }
+      case .kept where newMembers[old.index] != nil:
+        guard new.link == old.link, hasGained(newMembers[old.index] ?? [], group: old.index, original) else {
+          return "the section group \(original.name(of: old.index)) is not what it should be"
         }
-        continue
+      case .kept:
+        guard new.fileOffset == old.fileOffset, new.size == old.size, new.link == old.link,
+          new.alignment == old.alignment,
+          new.entrySize == old.entrySize, new.info == old.info || old.type == .group
+        else { return "\(original.name(of: old.index)) moved" }
       }
-      if let edit = plan.editedRelocations.first(where: { $0.table == old.index }) {
-        guard new.link == old.link, new.info == old.info, try hasRecords(edit, original) else {
-          return "\(name) is not what it should be"
-        }
-        continue
-      }
-      guard new.fileOffset == old.fileOffset, new.size == old.size, new.link == old.link,
-        new.alignment == old.alignment,
-        new.entrySize == old.entrySize, new.info == old.info || old.type == .group
-      else { return "\(name) moved" }
     }
-    guard stringsAreKept(original.header.sectionNames, original) else { return "section names changed" }
     for section in Set(plan.contentPatches.map(\.section)) where !hasOnlyPatches(in: section, original) {
       return "\(original.name(of: section)) changed in other places than planned"
     }
     return differenceInSymbols(from: original)
+  }
+
+  /// What an edit may do to a section.
+  private enum Fate {
+    case kept
+    /// Written anew, header and contents.
+    case replaced
+    /// Its contents are written anew.
+    case rewritten
+    /// A table of relocations, by its position in the plan.
+    case edited(Int)
   }
 
   /// The sections whose contents the edit may write anew: the plan's own, and those that grow with names and symbols.
@@ -102,11 +115,10 @@ extension EditedObject {
         for patch in plan.contentPatches.filter({ $0.section == section }).sorted(by: { $0.offset < $1.offset }) {
           let start = patch.offset.rawValue
           guard start >= position, new.hasBytes(patch.bytes, at: start) else { return false }
-          for unchanged in position..<start where new[unchanged] != old[unchanged] { return false }
+          guard new.hasSameBytes(as: old, in: position..<start) else { return false }
           position = start + patch.bytes.count
         }
-        for unchanged in position..<old.count where new[unchanged] != old[unchanged] { return false }
-        return true
+        return new.hasSameBytes(as: old, in: position..<old.count)
       }
     }
   }
@@ -114,9 +126,7 @@ extension EditedObject {
   private func stringsAreKept(_ table: SectionIndex, _ original: borrowing ObjectFile) -> Bool {
     original.withContents(of: table) { old in
       object.withContents(of: table) { new in
-        guard new.count >= old.count else { return false }
-        for position in old.indices where old[position] != new[position] { return false }
-        return true
+        new.count >= old.count && new.hasSameBytes(as: old, in: 0..<old.count)
       }
     }
   }

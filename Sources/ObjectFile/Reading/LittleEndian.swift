@@ -1,3 +1,5 @@
+import Glibc
+
 /// Both machines store headers, relocations and instructions with the least significant byte first.
 
 extension Span where Element == UInt8 {
@@ -20,17 +22,31 @@ extension Span where Element == UInt8 {
   }
 }
 
+extension Span where Element == UInt8 {
+  /// Whether both spans hold the same bytes in `range`, which must lie inside both.
+  func hasSameBytes(as other: Span<UInt8>, in range: Range<Int>) -> Bool {
+    let (own, others) = (extracting(range), other.extracting(range))
+    // SAFETY: both buffers hold as many bytes as the range, which `extracting` checked.
+    return unsafe own.withUnsafeBytes { own in
+      unsafe others.withUnsafeBytes { others in
+        guard let first = own.baseAddress, let second = others.baseAddress else { return range.isEmpty }
+        return unsafe memcmp(first, second, range.count) == 0
+      }
+    }
+  }
+}
+
 extension Array where Element == UInt8 {
   /// Appends `number`, least significant byte first.
   mutating func append<Number: FixedWidthInteger>(littleEndian number: Number) {
-    for position in 0..<(Number.bitWidth / 8) {
-      append(UInt8(truncatingIfNeeded: number >> Number(8 * position)))
-    }
+    // SAFETY: the bytes of a local number, copied before the call returns.
+    unsafe Swift.withUnsafeBytes(of: number.littleEndian) { unsafe append(contentsOf: $0) }
   }
 
   /// Appends the bytes of `span` in `range`.
   mutating func append(contentsOf span: Span<UInt8>, in range: Range<Int>) {
-    for position in range { append(span[position]) }
+    // SAFETY: the bytes are copied before the call returns; `extracting` checks the range.
+    unsafe span.extracting(range).withUnsafeBufferPointer { unsafe append(contentsOf: $0) }
   }
 }
 

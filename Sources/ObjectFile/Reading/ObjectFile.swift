@@ -96,7 +96,9 @@
   /// Whether a section's name is `name`.
   public func name(of section: SectionIndex, is name: [UInt8]) -> Bool {
     withContents(of: header.sectionNames) { names in
-      names.hasBytes(name + [0], at: Int(sections[section.rawValue].nameOffset))
+      let start = Int(sections[section.rawValue].nameOffset)
+      // The table ends in NUL, so that there is a byte behind each of its strings.
+      return names.hasBytes(name, at: start) && start + name.count < names.count && names[start + name.count] == 0
     }
   }
 
@@ -176,20 +178,43 @@
   public func withRelocations<Result>(
     in section: SectionIndex, _ body: (Span<Relocation>) throws(ObjectFileError) -> Result
   ) throws(ObjectFileError) -> Result {
+    try withUncheckedRelocations(in: section) { relocations throws(ObjectFileError) in
+      try check(relocations, relocations.indices, of: section)
+      return try body(relocations)
+    }
+  }
+
+  /// Lends those relocations of a table in ascending order of offset that lie in a range of section offsets, each checked, with the
+  /// position of the first of them in the table. In a table without order it is anybody's guess which ones these are.
+  public func withRelocations<Result>(
+    in section: SectionIndex, at offsets: Range<Int>,
+    _ body: (_ relocations: Span<Relocation>, _ first: Int) throws(ObjectFileError) -> Result
+  ) throws(ObjectFileError) -> Result {
+    try withUncheckedRelocations(in: section) { relocations throws(ObjectFileError) in
+      let first = relocations.firstIndex(atOrBehind: offsets.lowerBound)
+      let range = first..<max(first, relocations.firstIndex(atOrBehind: offsets.upperBound))
+      try check(relocations, range, of: section)
+      return try body(relocations.extracting(range), first)
+    }
+  }
+
+  private func withUncheckedRelocations<Result>(
+    in section: SectionIndex, _ body: (Span<Relocation>) throws(ObjectFileError) -> Result
+  ) throws(ObjectFileError) -> Result {
     // SAFETY: libelf aligns the data for Elf64_Rela, whose layout `Relocation` repeats; `SectionChecks` made sure that the
     // section holds whole records; it lives as long as `elf`.
     let data = unsafe try elf.data(of: sections[section.rawValue])
     let records = unsafe UnsafeBufferPointer(
       start: data.baseAddress?.assumingMemoryBound(to: Relocation.self), count: data.count / Relocation.size)
-    let relocations = unsafe Span<Relocation>(_unsafeElements: records)
-    try checkRelocations(relocations, in: section)
-    return try body(relocations)
+    return try body(unsafe Span<Relocation>(_unsafeElements: records))
   }
 
-  private func checkRelocations(_ relocations: Span<Relocation>, in section: SectionIndex) throws(ObjectFileError) {
+  private func check(
+    _ relocations: Span<Relocation>, _ range: Range<Int>, of section: SectionIndex
+  ) throws(ObjectFileError) {
     let symbolCount = UInt64(symbolTable?.count ?? 0)
     let size = UInt64(sections[Int(sections[section.rawValue].info)].contentSize)
-    for index in relocations.indices {
+    for index in range {
       let relocation = relocations[index]
       guard relocation.info >> 32 < symbolCount else {
         throw .damaged(
@@ -243,15 +268,25 @@ extension [(target: SectionIndex, table: SectionIndex)] {
   }
 }
 
+extension Span where Element == Relocation {
+  /// The first relocation, in a table in ascending order, that does not lie in front of an offset.
+  fileprivate func firstIndex(atOrBehind offset: Int) -> Int {
+    var (low, high) = (0, count)
+    while low < high {
+      let middle = (low + high) / 2
+      if self[middle].storedOffset < UInt64(clamping: offset) { low = middle + 1 } else { high = middle }
+    }
+    return low
+  }
+}
+
 extension Span where Element == UInt8 {
   /// The NUL-terminated string at `offset`, with invalid UTF-8 replaced; empty where `offset` is out of range.
   public func string(at offset: Int) -> String {
     guard offset >= 0, offset < count else { return "" }
     var end = offset
     while end < count, self[end] != 0 { end += 1 }
-    var bytes: [UInt8] = []
-    bytes.reserveCapacity(end - offset)
-    for position in offset..<end { bytes.append(self[position]) }
-    return String(decoding: bytes, as: UTF8.self)
+    // SAFETY: the string is a copy of the bytes, made before the call returns.
+    return unsafe extracting(offset..<end).withUnsafeBufferPointer { unsafe String(decoding: $0, as: UTF8.self) }
   }
 }

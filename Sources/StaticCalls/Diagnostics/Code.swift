@@ -317,8 +317,9 @@ public enum Code: String, CaseIterable, Sendable {
         "code that cannot be decoded",
         """
         Whether a reference to a trampoline is a call can only be told here by decoding from the last label on, and the decoder
-        meets bytes that it does not know: data among the code, or an instruction newer than the decoder. The reference stays as it
-        is. If it is a call, it works, goes through the trampoline, and is not patched.
+        meets bytes that it does not know: data among the code, or an instruction newer than the decoder. Code that goes on for more than
+        262,144 instructions without a label is not decoded either. The reference stays as it is. If it is a call, it works, goes
+        through the trampoline, and is not patched.
         """, help: "Put data into a data section, or a label behind the bytes in question.")
     case .operandSizePrefix:
       Text(

@@ -5,14 +5,18 @@ struct Functions {
   fileprivate struct Label {
     var start: Int
     var size: Int
+    /// An ELF file cannot have more symbols than this holds.
+    var storedSymbol: UInt32
+    /// The position, among the labels of the section, of the last function at or before this label; -1 where there is none.
+    var storedLastFunction: Int32 = -1
     var isFunction: Bool
-    var symbol: SymbolIndex
-    /// The position, among the labels of the section, of the last function at or before this label.
-    var lastFunction: Int?
+
+    var symbol: SymbolIndex { SymbolIndex(Int(storedSymbol)) }
+    var lastFunction: Int? { storedLastFunction < 0 ? nil : Int(storedLastFunction) }
   }
 
-  /// Labels by section, in ascending order.
-  private var labels: [SectionIndex: [Label]] = [:]
+  /// Labels by the number of their section, in ascending order; none for sections that were not asked for.
+  private var labels: [[Label]]
   /// Data objects in code, by section, in ascending order of their start.
   private var objects: [SectionIndex: [Range<Int>]] = [:]
   /// Where data begins and ends in AArch64 code, by section, in ascending order: `$d` and `$x` (AAELF64, "Mapping symbols").
@@ -22,7 +26,15 @@ struct Functions {
   init(of sections: Set<SectionIndex>, in object: borrowing ObjectFile) {
     var isWanted = [Bool](repeating: false, count: object.sections.count)
     for section in sections { isWanted[section.rawValue] = true }
+    labels = [[Label]](repeating: [], count: object.sections.count)
     object.withSymbols { symbols, names in
+      // Counted first: arrays that grow take twice the room.
+      var counts = [Int](repeating: 0, count: isWanted.count)
+      for index in symbols.indices {
+        guard case .section(let section) = object.place(of: symbols[index], at: SymbolIndex(index)) else { continue }
+        counts[section.rawValue] += 1
+      }
+      for section in sections { labels[section.rawValue].reserveCapacity(counts[section.rawValue]) }
       for index in symbols.indices {
         let symbol = symbols[index]
         guard symbol.type == .function || symbol.type == .noType || symbol.type == .object, symbol.nameOffset != 0,
@@ -37,12 +49,14 @@ struct Functions {
         if let isData = symbol.marksData(names, on: object.machine) {
           mapping[section, default: []].append((start, isData))
         } else {
-          labels[section, default: []].append(
-            Label(start: start, size: length, isFunction: symbol.type == .function, symbol: SymbolIndex(index)))
+          labels[section.rawValue].append(
+            Label(
+              start: start, size: length, storedSymbol: UInt32(truncatingIfNeeded: index),
+              isFunction: symbol.type == .function))
         }
       }
     }
-    for section in labels.keys { labels[section]?.sortAndLink() }
+    for section in sections { labels[section.rawValue].sortAndLink() }
     for section in objects.keys { objects[section]?.sort { $0.lowerBound < $1.lowerBound } }
     // Where data of no length begins and ends, the code has it.
     for section in mapping.keys {
@@ -63,14 +77,15 @@ struct Functions {
 
   /// The symbol that names the code at an offset, and the distance from it in bytes.
   func name(of offset: Int, in section: SectionIndex) -> (symbol: SymbolIndex, distance: Int)? {
-    guard let labels = labels[section], let position = position(before: offset, in: labels) else { return nil }
+    let labels = labels[section.rawValue]
+    guard let position = position(before: offset, in: labels) else { return nil }
     return (labels[position].symbol, offset - labels[position].start)
   }
 
   /// A stretch of code around an offset that begins at an instruction: a function, or what lies between two labels or ends of
   /// functions. Stretches do not share code, whatever sizes the symbols claim.
   func stretch(around offset: Int, in section: SectionIndex, size: Int) -> Range<Int> {
-    let labels = labels[section] ?? []
+    let labels = labels[section.rawValue]
     let behind = labels.partitionPoint { $0.start > offset }
     guard behind > 0 else { return 0..<(labels.first?.start ?? size) }
     var start = labels[behind - 1].start
@@ -89,7 +104,7 @@ struct Functions {
 
   /// All stretches of a section from one label, or end of a function, to the next, in ascending order.
   func stretches(of section: SectionIndex, size: Int) -> [Range<Int>] {
-    let labels = labels[section] ?? []
+    let labels = labels[section.rawValue]
     let ends = labels.filter { $0.size > 0 }.map { $0.start + $0.size }
     let borders = ([0] + labels.map(\.start) + ends + [size]).sorted()
     return zip(borders, borders.dropFirst()).filter { $0 < $1 }.map { $0..<$1 }
@@ -111,10 +126,10 @@ extension [Functions.Label] {
   /// Puts labels into ascending order, and at each notes the last function at or before it.
   fileprivate mutating func sortAndLink() {
     sort { ($0.start, $0.isFunction ? 1 : 0, $1.symbol) < ($1.start, $1.isFunction ? 1 : 0, $0.symbol) }
-    var lastFunction: Int?
+    var lastFunction: Int32 = -1
     for position in indices {
-      if self[position].isFunction { lastFunction = position }
-      self[position].lastFunction = lastFunction
+      if self[position].isFunction { lastFunction = Int32(truncatingIfNeeded: position) }
+      self[position].storedLastFunction = lastFunction
     }
   }
 }

@@ -30,17 +30,20 @@ enum SectionRole {
   /// `.altinstr_replacement` (tools/objtool/check.c, annotate_call_site); the `.discard` sections never reach the image.
   init(_ section: SectionIndex, _ object: borrowing ObjectFile, _ options: Options) {
     let flags = object[section].flags
-    if !flags.contains(.alloc) || flags.contains(.exclude)
-      || object.name(of: section, hasPrefix: Array(".discard.".utf8))
-      || object.name(of: section, is: Array(".altinstr_aux".utf8))
+    if !flags.contains(.alloc) || flags.contains(.exclude) || object.name(of: section, hasPrefix: Self.discarded)
+      || object.name(of: section, is: Self.auxiliary)
     {
       self = .ignored
-    } else if object.name(of: section, is: Array(".altinstr_replacement".utf8)) {
+    } else if object.name(of: section, is: Self.replacements) {
       self = options.includesAlternatives ? .included : .leftOut
     } else {
       self = .included
     }
   }
+
+  private static let discarded = Array(".discard.".utf8)
+  private static let auxiliary = Array(".altinstr_aux".utf8)
+  private static let replacements = Array(".altinstr_replacement".utf8)
 }
 
 /// All references of an object to its trampolines, found by a scan of the relocations.
@@ -113,6 +116,9 @@ private func isLoadableData(_ section: Section, _ object: borrowing ObjectFile, 
   guard section.flags.contains(.alloc), !section.flags.contains(.execInstr), section.type == .progbits else {
     return false
   }
-  let data = [".data", ".rodata", ".ldata", ".lrodata", ".init.data", ".init.rodata", ".sdata", ".tdata"]
-  return data.contains { object.name(of: section.index, hasPrefix: Array($0.utf8)) }
+  return dataPrefixes.contains { object.name(of: section.index, hasPrefix: $0) }
 }
+
+private let dataPrefixes = [
+  ".data", ".rodata", ".ldata", ".lrodata", ".init.data", ".init.rodata", ".sdata", ".tdata",
+].map { Array($0.utf8) }

@@ -40,7 +40,9 @@ struct TablePlan {
     if !edits.isEmpty { edits += survey.deadLoads }
     let keys = survey.index.keys(options)
     entries = sites.map { PlannedEntry(site: $0, key: keys[$0.trampoline]) }
-    let expected = Dictionary(entries.map { ($0.site.position, $0) }, uniquingKeysWith: { first, _ in first })
+    let expected =
+      survey.table.entries.isEmpty
+      ? [:] : Dictionary(entries.map { ($0.site.position, $0) }, uniquingKeysWith: { first, _ in first })
     var found: Set<SitePosition> = []
     for entry in survey.table.entries {
       if let reason = Self.reasonAgainst(entry, expected, &found, survey) {
@@ -52,7 +54,7 @@ struct TablePlan {
       }
     }
     (parts, unused) = TablePart.parts(of: entries, survey.table, options, object)
-    missing = entries.count { !found.contains($0.site.position) }
+    missing = found.isEmpty ? entries.count : entries.count { !found.contains($0.site.position) }
   }
 
   /// Whether the table already is as it must be.

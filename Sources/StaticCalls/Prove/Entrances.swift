@@ -57,7 +57,10 @@ struct Entrances {
     }
     var starts: [SectionIndex: InstructionStarts] = [:]
     for section in sections.sorted() where object[section].flags.contains(.execInstr) {
-      let far = try code.farTargets(in: section, object)
+      guard let far = try code.farTargets(in: section, object) else {
+        unreadable.insert(section)
+        continue
+      }
       places[section, default: []] += far.branches + far.addresses
       takenAddresses[section, default: []] += far.addresses
       starts[section] = far.starts

@@ -84,7 +84,7 @@ struct FunctionProof {
     return calls
   }
 
-  private static func thunks(
+  static func thunks(
     in stretch: DecodedStretch, _ relocations: ArraySlice<CodeRelocation>, _ architecture: any Architecture.Type,
     _ object: borrowing ObjectFile
   ) -> [Int: Register?] {

@@ -65,12 +65,13 @@ struct CallSiteResolver: ~Copyable {
 
   /// Prepares to resolve references in `sections`.
   init(
-    _ index: TrampolineIndex, _ sections: Set<SectionIndex>, _ options: Options, _ object: borrowing ObjectFile
+    _ index: TrampolineIndex, _ sections: Set<SectionIndex>, keepsAddressesInData: Bool, _ options: Options,
+    _ object: borrowing ObjectFile
   ) throws(DisassemblyError) {
     architecture = StaticCalls.architecture(of: object.machine)
     self.index = index
     code = try CodeReader(architecture, sections: sections)
-    indirect = IndirectUses(index, sections, options, object)
+    indirect = IndirectUses(index, sections, keepsAddressesInData: keepsAddressesInData, options, object)
   }
 
   /// Resolves the references in one section's code.
@@ -233,6 +234,10 @@ struct CallSiteResolver: ~Copyable {
     for (start, uses) in uses {
       let stretch = try code.stretch(holding: start, in: section, object)
       let rewriter = try indirect.rewriter(for: stretch, role: role, &code, object)
+      guard let rewriter else {
+        for use in uses { addUse(use, stretch.instructions[use.position], .addressTaken, object) }
+        continue
+      }
       sites += rewriter.sites
       deadLoads += rewriter.deadLoads
       let branches = Set(rewriter.sites.map(\.offset.rawValue))

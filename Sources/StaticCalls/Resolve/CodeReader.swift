@@ -8,6 +8,8 @@ struct DecodedStretch {
   var instructions: [Instruction]
   /// The parts of the range that hold data.
   var data: [Range<Int>] = []
+  /// Whether it goes on for so long that it was given up.
+  var isTooLong = false
 
   func isData(_ offset: Int) -> Bool { data.contains { $0.contains(offset) } }
 
@@ -52,8 +54,14 @@ struct CodeReader: ~Copyable {
   private var labels: Functions?
   /// The last stretch that was decoded: references come in ascending order.
   private var last: DecodedStretch?
-  /// The relocations of the section that was last asked about, in ascending order of offset.
-  private var relocated: (section: SectionIndex, relocations: [CodeRelocation])?
+  /// The relocations that were last asked for.
+  private var relocated: (section: SectionIndex, range: Range<Int>, relocations: [CodeRelocation])?
+  /// Tables of relocations that are known to be in ascending order of offset, or known not to be.
+  private var isAscending: [SectionIndex: Bool] = [:]
+
+  /// How many instructions a stretch may have to be decoded. Compilers' longest functions have some ten thousand; without an end, an
+  /// object without labels would take fifty times its size in memory.
+  static let mostInstructions = 1 << 18
 
   init(_ architecture: any Architecture.Type, sections: Set<SectionIndex>) throws(DisassemblyError) {
     self.architecture = architecture
@@ -99,7 +107,7 @@ struct CodeReader: ~Copyable {
   mutating func relocatedSymbol(
     in instruction: Instruction, _ section: SectionIndex, _ object: borrowing ObjectFile
   ) throws(ObjectFileError) -> SymbolIndex? {
-    let relocations = try relocations(of: section, object)
+    let relocations = try relocations(of: section, in: instruction.offset..<instruction.end, object)
     let position = relocations.partitionPoint { $0.offset >= instruction.offset }
     guard position < relocations.count, relocations[position].offset < instruction.end else { return nil }
     return relocations[position].relocation.symbol
@@ -121,13 +129,15 @@ struct CodeReader: ~Copyable {
     let labels = functions(of: object)
     var found: [UnrelocatedBranch] = []
     var undecoded: [Int] = []
+    _ = try relocations(of: section, in: 0..<object[section].contentSize, object)
     for range in labels.stretches(of: section, size: object[section].contentSize) {
       // Zeros between functions are padding, and decode as instructions that reach into the next function.
       let padding = object.withContents(of: section) { $0.endOfNonzero(in: range) }
-      let instructions = decode(range.lowerBound..<padding, of: section, labels, object).instructions
+      let stretch = decode(range.lowerBound..<padding, of: section, labels, object)
+      let instructions = stretch.instructions
       let end = instructions.last?.end ?? range.lowerBound
-      if labels.isData(range.lowerBound, in: section) { continue }
-      guard try isInStep(instructions, section, object),
+      if labels.isData(range.lowerBound, in: section), !stretch.isTooLong { continue }
+      guard !stretch.isTooLong, try isInStep(instructions, section, object),
         architecture.resume(after: range.lowerBound) != nil || (padding...range.upperBound).contains(end)
       else {
         undecoded.append(min(end, range.upperBound))
@@ -152,6 +162,9 @@ struct CodeReader: ~Copyable {
       while offset < range.upperBound {
         let isData = labels.isData(offset, in: section)
         let decoded = isData ? nil : disassembler.decode(code, at: offset)
+        if instructions.count == Self.mostInstructions {
+          return DecodedStretch(section: section, range: range, instructions: [], isTooLong: true)
+        }
         if let decoded {
           instructions.append(decoded)
           offset = decoded.end
@@ -175,6 +188,7 @@ struct CodeReader: ~Copyable {
     _ instructions: [Instruction], _ section: SectionIndex, _ object: borrowing ObjectFile
   ) throws(ObjectFileError) -> Bool {
     guard let first = instructions.first, let last = instructions.last else { return true }
+    _ = try relocations(of: section, in: first.offset..<max(last.end, first.end), object)
     for instruction in instructions {
       guard let target = instruction.flow.directTarget, target > first.offset, target < last.end else { continue }
       let position = instructions.partitionPoint { $0.offset > target } - 1
@@ -195,34 +209,64 @@ struct CodeReader: ~Copyable {
     return new
   }
 
-  /// The relocations of a section, in ascending order of offset.
+  /// The relocations of a range of a section, in ascending order of offset; there may be others among them.
   mutating func relocations(
-    of section: SectionIndex, _ object: borrowing ObjectFile
+    of section: SectionIndex, in range: Range<Int>, _ object: borrowing ObjectFile
   ) throws(ObjectFileError) -> [CodeRelocation] {
-    if let relocated, relocated.section == section { return relocated.relocations }
+    if let relocated, relocated.section == section, relocated.range.lowerBound <= range.lowerBound,
+      range.upperBound <= relocated.range.upperBound
+    {
+      return relocated.relocations
+    }
+    // All of a large section would take more memory than everything else. Where the order is not what compilers make, all are
+    // read, once.
+    let tables = object.relocationSections(of: section)
+    let areAscending = if tables.count == 1 { try isAscending(tables[0], object) } else { false }
+    let range = areAscending ? range : 0..<object[section].contentSize
     var all: [CodeRelocation] = []
-    for table in object.relocationSections(of: section) {
-      try object.withRelocations(in: table) { relocations in
+    for table in tables {
+      func add(_ relocations: Span<Relocation>, _ first: Int) {
         for position in relocations.indices where relocations[position].type != .none {
-          all.append(CodeRelocation(relocation: relocations[position], table: table, position: position))
+          all.append(CodeRelocation(relocation: relocations[position], table: table, position: first + position))
         }
+      }
+      if areAscending {
+        try object.withRelocations(in: table, at: range) { add($0, $1) }
+      } else {
+        try object.withRelocations(in: table) { add($0, 0) }
       }
     }
     all.sort { $0.offset < $1.offset }
-    relocated = (section, all)
+    relocated = (section, range, all)
     return all
+  }
+
+  private mutating func isAscending(
+    _ table: SectionIndex, _ object: borrowing ObjectFile
+  ) throws(ObjectFileError) -> Bool {
+    if let known = isAscending[table] { return known }
+    let isAscending = try object.withRelocations(in: table) { relocations in
+      var last: UInt64 = 0
+      for position in relocations.indices {
+        if relocations[position].storedOffset < last { return false }
+        last = relocations[position].storedOffset
+      }
+      return true
+    }
+    self.isAscending[table] = isAscending
+    return isAscending
   }
 
   // MARK: Branches across stretches
 
   /// Where direct branches without relocation, calls included, lead out of the stretch of code that they stand in, and where
   /// code forms the address of other code in its section, both ascending; and all starts of instructions. Where the code cannot be decoded, whatever looks like such
-  /// a branch counts as one.
+  /// a branch counts as one; `nil` where that is too much to look through.
   mutating func farTargets(
     in section: SectionIndex, _ object: borrowing ObjectFile
-  ) throws(ObjectFileError) -> (branches: [Int], addresses: [Int], starts: InstructionStarts) {
+  ) throws(ObjectFileError) -> (branches: [Int], addresses: [Int], starts: InstructionStarts)? {
     let labels = functions(of: object)
-    let relocations = try relocations(of: section, object)
+    let relocations = try relocations(of: section, in: 0..<object[section].contentSize, object)
     var branches: Set<Int> = []
     var addresses: Set<Int> = []
     var starts = InstructionStarts(size: object[section].contentSize)
@@ -231,7 +275,9 @@ struct CodeReader: ~Copyable {
       return position < relocations.count && relocations[position].offset < instruction.end
     }
     for range in labels.stretches(of: section, size: object[section].contentSize) {
-      let instructions = decode(range, of: section, labels, object).instructions
+      let stretch = decode(range, of: section, labels, object)
+      if stretch.isTooLong { return nil }
+      let instructions = stretch.instructions
       for instruction in instructions {
         starts.insert(instruction.offset)
         if let target = instruction.flow.directTarget {
@@ -246,6 +292,7 @@ struct CodeReader: ~Copyable {
       let isBelieved = try isInStep(instructions, section, object) && decoded <= range.upperBound
       let end = isBelieved ? decoded : range.lowerBound
       if end < range.upperBound, architecture.resume(after: end) == nil {
+        if range.upperBound - end > 4 * Self.mostInstructions { return nil }
         object.withContents(of: section) { code in
           for offset in end..<range.upperBound {
             branches.formUnion(architecture.possibleBranchTargets(at: offset, in: code))

@@ -167,6 +167,9 @@ struct SitePosition: Hashable, Comparable, Sendable {
   static func < (left: SitePosition, right: SitePosition) -> Bool {
     (left.section, left.offset) < (right.section, right.offset)
   }
+
+  /// One number is hashed in half the time of two.
+  func hash(into hasher: inout Hasher) { hasher.combine(section.rawValue &<< 40 ^ offset.rawValue) }
 }
 
 extension CallSite {

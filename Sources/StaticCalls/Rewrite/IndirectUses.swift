@@ -7,23 +7,35 @@ struct IndirectUses: ~Copyable {
   private let options: Options
   /// The sections with code that takes part.
   private let sections: Set<SectionIndex>
+  /// Whether a program can load a trampoline's address from data.
+  private let keepsAddressesInData: Bool
   /// Collected when first needed: most objects have only direct calls.
   private var entrances: Entrances?
 
-  init(_ index: TrampolineIndex, _ sections: Set<SectionIndex>, _ options: Options, _ object: borrowing ObjectFile) {
+  init(
+    _ index: TrampolineIndex, _ sections: Set<SectionIndex>, keepsAddressesInData: Bool, _ options: Options,
+    _ object: borrowing ObjectFile
+  ) {
+    self.keepsAddressesInData = keepsAddressesInData
     locations = Locations(architecture: architecture(of: object.machine), index: index)
     self.options = options
     self.sections = sections
   }
 
-  /// Decides on the indirect branches of the function that takes `stretch`.
+  /// Decides on the indirect branches of the function that takes `stretch`; `nil` where none of them goes to a trampoline.
   mutating func rewriter(
     for stretch: DecodedStretch, role: SectionRole, _ code: inout CodeReader, _ object: borrowing ObjectFile
-  ) throws(ObjectFileError) -> Rewriter {
-    let entrances = try collectEntrances(&code, object)
-    let all = try code.relocations(of: stretch.section, object)
+  ) throws(ObjectFileError) -> Rewriter? {
+    let all = try code.relocations(of: stretch.section, in: stretch.range, object)
     let first = all.partitionPoint { $0.offset >= stretch.range.lowerBound }
     let end = all.partitionPoint { $0.offset >= stretch.range.upperBound }
+    // The entrances take decoding all code there is, many times what the rest takes.
+    if !keepsAddressesInData, entrances == nil,
+      !CarriedAddresses(in: stretch, all[first..<end], locations, object).mayReachBranch
+    {
+      return nil
+    }
+    let entrances = try collectEntrances(&code, object)
     let evaluator = Evaluator(
       architecture: locations.architecture, locations: locations,
       functionStarts: entrances.functionStarts)

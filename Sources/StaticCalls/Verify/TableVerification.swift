@@ -8,10 +8,15 @@ struct TableVerification {
 
   init(of survey: Survey, in object: borrowing ObjectFile, _ options: Options) throws {
     findings = survey.table.faults
-    let sites = Dictionary(
-      survey.sites.filter { $0.status == .direct || $0.status == .leftOut }.map { ($0.position, $0) },
-      uniquingKeysWith: { first, _ in first })
-    var occupied: [SitePosition: TableEntry] = [:]
+    // The sites are in order: a search takes less than a dictionary of them.
+    let sites = survey.sites.indices.filter {
+      survey.sites[$0].status == .direct || survey.sites[$0].status == .leftOut
+    }
+    func site(at position: SitePosition) -> Int? {
+      let next = sites.partitionPoint { survey.sites[$0].position >= position }
+      return next < sites.count && survey.sites[sites[next]].position == position ? sites[next] : nil
+    }
+    var occupied: [SitePosition: Int] = [:]
     let keys = survey.index.keys(options)
     var strangers: [(entry: TableEntry, position: SitePosition)] = []
     for entry in survey.table.entries {
@@ -21,21 +26,21 @@ struct TableVerification {
       }
       guard let position = entry.site else { continue }
       if let first = occupied[position] {
-        report(.duplicateEntry, entry, "names the same site as entry \(first.number)", at: position)
+        report(.duplicateEntry, entry, "names the same site as entry \(first)", at: position)
         continue
       }
-      occupied[position] = entry
+      occupied[position] = entry.number
       if entry.isReplaceable {
         report(
           .replaceableSite, entry,
           "names its site through a weak symbol, which may become another object's",
           at: position)
       }
-      guard let site = sites[position] else {
+      guard let site = site(at: position) else {
         strangers.append((entry, position))
         continue
       }
-      check(entry, site, survey, keys, object)
+      check(entry, survey.sites[site], survey, keys, object)
     }
     try explain(strangers, survey, object, options)
     for site in survey.sites where site.status == .direct && occupied[site.position] == nil {
@@ -44,8 +49,7 @@ struct TableVerification {
           .missingEntry, .error, section: site.section, offset: site.offset,
           "\(site.kind?.noun ?? "use") of \(survey.trampoline(of: site).displayName) has no table entry"))
     }
-    reportOverlaps(
-      of: survey.sites.filter { ($0.status == .direct || $0.status == .leftOut) && occupied[$0.position] != nil })
+    reportOverlaps(of: sites.lazy.map { survey.sites[$0] }.filter { occupied[$0.position] != nil })
   }
 
   /// Reports entries that name no site, each with the reason.
@@ -91,14 +95,17 @@ struct TableVerification {
     }
   }
 
-  private mutating func reportOverlaps(of sites: [CallSite]) {
-    let sites = sites.sorted { $0.position < $1.position }
-    for (first, second) in zip(sites, sites.dropFirst())
-    where first.section == second.section && second.offset.rawValue < first.offset.rawValue + first.length {
-      findings.append(
-        Finding(
-          .duplicateEntry, .error, section: second.section, offset: second.offset,
-          "the site shares bytes with the one before it"))
+  /// Reports sites, which are in order, that share bytes; of several at one place the first counts.
+  private mutating func reportOverlaps(of sites: some Sequence<CallSite>) {
+    var previous: (position: SitePosition, end: Int)?
+    for site in sites where site.position != previous?.position {
+      if let previous, previous.position.section == site.section, site.offset.rawValue < previous.end {
+        findings.append(
+          Finding(
+            .duplicateEntry, .error, section: site.section, offset: site.offset,
+            "the site shares bytes with the one before it"))
+      }
+      previous = (site.position, site.offset.rawValue + site.length)
     }
   }
 
