@@ -32,14 +32,14 @@ struct Destination {
   func isFile(of input: borrowing InputFile) -> Bool { status?.isSameFile(as: input.status) == true }
 
   /// One name for each file, so that the next run finds what a killed one left behind, and two runs find each other.
-  private static func temporaryName(for name: [UInt8]) -> FilePath {
+  static func temporaryName(for name: [UInt8]) -> FilePath {
     let (start, suffix, longest) = (Array(".".utf8), Array(".staticcall".utf8), 255)
     let whole = start + name + suffix
     guard whole.count > longest else { return FilePath(bytes: whole) }
     // Room for the dot, the hash and what stands between.
     var kept = name.prefix(longest - suffix.count - 18)
     // Not in the middle of a character: some file systems take UTF-8 only.
-    while let last = kept.last, last >= 0x80 { kept.removeLast() }
+    while !kept.isEmpty, name[kept.endIndex] & 0xc0 == 0x80 { kept.removeLast() }
     return FilePath(bytes: start + kept + Array("-\(String(hash(name), radix: 16))".utf8) + suffix)
   }
 }
