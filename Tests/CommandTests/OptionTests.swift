@@ -9,7 +9,7 @@ import Testing
 
   private static let warning = """
     a.o: warning: caller+0x5: call through the GOT to a stays indirect [SC030]
-      Annotate without --no-rewrite, compile without -fno-plt, or declare the trampoline hidden.
+      Leave out --no-rewrite, or compile without -fno-plt.
 
     """
 
@@ -166,7 +166,7 @@ import Testing
     #expect(
       run.errors == """
         a.o: warning: the object also holds intermediate code for link-time optimisation [SC038]
-          If the final link uses link-time optimisation, annotate the object that comes out of it.
+          If the final link uses -flto, annotate the object that comes out of that instead.
 
         """)
     #expect(try ElfBytes(file: scratch.file("a.o")).siteTable().count == 2)
