@@ -123,6 +123,7 @@ public struct VerificationReport: Sendable {
       totals.errors + totals.warnings > 0
       ? "\(count(totals.errors, "error")) and \(count(totals.warnings, "warning")) in \(count(totals.faulty, "object"))"
       : totals.unchecked == 0 ? "all is well" : "nothing found"
+    if isStrict, totals.errors == 0, totals.warnings > 0 { found += "; with --strict, warnings fail the run" }
     if totals.unchecked > 0 { found += "; \(count(totals.unchecked, "object")) could not be checked" }
     if skipped > 0 { found += "; \(count(skipped, "other file")) skipped" }
     var checked = [count(totals.objects, "object")]

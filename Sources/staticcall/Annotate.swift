@@ -7,7 +7,7 @@ struct Annotate: ParsableCommand {
     commandName: "annotate",
     abstract: "Write the table of an object's static calls.",
     discussion: """
-      Finds every call and tail call to a trampoline and writes the section .static_call_sites, in place or to another file. A \
+      Finds every call and tail call to a trampoline (__SCT__name) and writes the section .static_call_sites, in place or to another file. A \
       call through the global offset table, a register or a thunk becomes a direct call where that is proved to be the same, in \
       its place and with the same return address; nothing else in the object changes. An object whose table is complete and \
       right is not touched; one with a part of it gets the rest. Calls that cannot be in the table are reported as warnings.
@@ -87,6 +87,10 @@ struct Annotate: ParsableCommand {
       for warning in annotation.left { console.complain(warning, about: path) }
     }
     if verbose || dryRun { console.report(annotation.text(for: path)) }
-    if isHeldBack { console.note(.findings) }
+    if isHeldBack {
+      // The warnings alone would not say why the run failed.
+      if !verbose, !dryRun { console.complain(annotation.text(for: path)) }
+      console.note(.findings)
+    }
   }
 }

@@ -111,6 +111,15 @@ import Testing
     #expect(scratch.contents == names)
   }
 
+  /// Warnings alone would not say why the build stops.
+  @Test func strictSaysThatItIsTheReason() async throws {
+    let scratch = try Scratch()
+    try await scratch.make(Sample.indirect)
+    let run = try await annotate(scratch, "--strict", "--no-rewrite", "a.o")
+    #expect((run.status, run.output) == (1, ""))
+    #expect(run.errors == Self.warning + "a.o: nothing written, because calls stay behind (--strict)\n")
+  }
+
   @Test func strictIsContentWhereNothingStaysBehind() async throws {
     let scratch = try Scratch()
     try await scratch.make(Sample.direct)
