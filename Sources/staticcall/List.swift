@@ -23,7 +23,8 @@ struct List: ParsableCommand {
 
   @Option(
     name: [.customShort("k"), .long],
-    help: ArgumentHelp("Only the uses of this static call; may be repeated.", valueName: "name"))
+    help: ArgumentHelp(
+      "Only the uses of this static call, named without its prefix; may be repeated.", valueName: "name"))
   var key: [String] = []
 
   @Flag(help: "Only say how many uses there are, by key and by shape.")
@@ -59,7 +60,10 @@ struct List: ParsableCommand {
     switch format {
     case .text:
       for (path, listing) in listings {
-        console.report(listing.text(for: path, isSummary: summary, demangles: demangle))
+        console.report(
+          listing.sites.isEmpty && !key.isEmpty
+            ? "\(path): no use of \(key.joined(separator: " or "))\n"
+            : listing.text(for: path, isSummary: summary, demangles: demangle))
       }
     case .json: console.report(try ListingDocument(listings).text())
     }

@@ -52,7 +52,7 @@ struct RewritingOptions: ParsableArguments {
 
   @Flag(
     help: ArgumentHelp(
-      "Take a call through a key's first word for a call of its trampoline, and make it direct.",
+      "Make a call through a key's first word (__SCK__name.func) a direct call of its trampoline.",
       discussion: "The program must then provide the trampolines."))
   var throughKeys = false
 

@@ -105,7 +105,8 @@ struct OutputFile: ~Copyable {
         // Left behind by a process of the same number that was killed.
         continue
       } catch {
-        throw .system(operation: "create \(path)", error as? Errno ?? .ioError)
+        throw .system(
+          operation: "create a file in \(directory.isEmpty ? "." : directory)", error as? Errno ?? .ioError)
       }
     }
   }

@@ -95,7 +95,7 @@ public struct Refusal: Error, Equatable, Sendable {
       case .system(let operation, _): operation.hasPrefix("open") ? .cannotRead : .systemFailure
       case .notARegularFile: .cannotRead
       case .unusableOutput: .systemFailure
-      case .notElf: .notElf
+      case .notElf, .empty: .notElf
       case .truncated, .damaged: .damaged
       case .unsupportedKind: .unsupportedKind
       case .noMachineCode: .noMachineCode
@@ -105,7 +105,14 @@ public struct Refusal: Error, Equatable, Sendable {
       case .changedMeanwhile: .changedMeanwhile
       case .cannotRenumber: .cannotRenumber
       }
-    self.init([Diagnostic(code, .error, error.message, help: code.help)])
+    let help: [String] =
+      switch error {
+      case .empty: Code.damaged.help
+      case .notARegularFile(let kind) where kind == "a directory":
+        ["Only `staticcall verify` walks through directories; the other commands take files."]
+      default: code.help
+      }
+    self.init([Diagnostic(code, .error, error.message, help: help)])
   }
 }
 
