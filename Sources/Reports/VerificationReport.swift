@@ -124,6 +124,7 @@ public struct VerificationReport: Sendable {
       totals.errors + totals.warnings > 0
       ? "\(count(totals.errors, "error")) and \(count(totals.warnings, "warning")) in \(count(totals.faulty, "object"))"
       : totals.unchecked == 0 ? "all is well" : "nothing found"
+    if isStrict, totals.errors == 0, totals.warnings > 0 { found += "; with --strict, warnings fail the run" }
     if totals.unchecked > 0 { found += "; \(count(totals.unchecked, "object")) could not be checked" }
     let skipped = [(skippedFiles, "other file"), (skippedMembers, "other member")].filter { $0.0 > 0 }
     if !skipped.isEmpty { found += "; \(skipped.map { count($0.0, $0.1) }.joined(separator: " and ")) skipped" }

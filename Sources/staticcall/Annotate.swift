@@ -9,7 +9,7 @@ struct Annotate: ParsableCommand {
     _superCommandName: Staticcall.name,
     abstract: "Write the table of an object's static calls; in an archive, that of each object.",
     discussion: """
-      Finds every call and tail call to a trampoline and writes the section .static_call_sites, in place or to another file. A \
+      Finds every call and tail call to a trampoline (__SCT__name) and writes the section .static_call_sites, in place or to another file. A \
       call through the global offset table, a register or a thunk becomes a direct call where that is proved to be the same, in \
       its place and with the same return address; nothing else in the object changes. An object whose table is complete and \
       right is not touched; one with a part of it gets the rest. Calls that cannot be in the table are reported as warnings.
@@ -128,6 +128,10 @@ struct Annotate: ParsableCommand {
       for warning in annotation.left { console.complain(warning, about: name) }
     }
     if verbose || dryRun { console.report(annotation.text(for: name)) }
-    if isHeldBack { console.note(.findings) }
+    if isHeldBack {
+      // The warnings alone would not say why the run failed.
+      if !verbose, !dryRun { console.complain(annotation.text(for: name)) }
+      console.note(.findings)
+    }
   }
 }

@@ -12,16 +12,17 @@ struct Explain: ParsableCommand {
   @Argument(help: ArgumentHelp("The code, as it stands in brackets at the end of a message.", valueName: "code"))
   var code: String?
 
+  private var known: Code? { code.flatMap { Code(rawValue: $0.uppercased()) } }
+
+  func validate() throws {
+    if let code, known == nil {
+      throw ValidationError("There is no code \(code). `staticcall explain` lists all codes.")
+    }
+  }
+
   func run() throws {
     var console = Console()
-    if let code {
-      guard let known = Code(rawValue: code.uppercased()) else {
-        throw ValidationError("There is no code \(code). `staticcall explain` lists all codes.")
-      }
-      console.report(known.page)
-    } else {
-      console.report(Code.index)
-    }
+    console.report(known?.page ?? Code.index)
     try console.end()
   }
 }

@@ -26,7 +26,8 @@ struct List: ParsableCommand {
 
   @Option(
     name: [.customShort("k"), .long],
-    help: ArgumentHelp("Only the uses of this static call; may be repeated.", valueName: "name"))
+    help: ArgumentHelp(
+      "Only the uses of this static call, named without its prefix; may be repeated.", valueName: "name"))
   var key: [String] = []
 
   @Flag(help: "Only say how many uses there are, by key and by shape.")
@@ -55,7 +56,11 @@ struct List: ParsableCommand {
       case .success(var listing):
         if !key.isEmpty { listing = listing.filtered(toKeys: key) }
         switch format {
-        case .text: console.report(listing.text(for: name, isSummary: summary, demangles: demangle))
+        case .text:
+          console.report(
+            listing.sites.isEmpty && !key.isEmpty
+              ? "\(name): no use of \(key.joined(separator: " or "))\n"
+              : listing.text(for: name, isSummary: summary, demangles: demangle))
         case .json: document.add(path, listed.member, listing, isSummary: summary)
         }
       case .failure(let refusal):

@@ -12,7 +12,7 @@ struct CallOptions: ParsableArguments {
 
   @Flag(
     help: ArgumentHelp(
-      "Take a call through a key's first word for a call of its trampoline, and make it direct.",
+      "Make a call through a key's first word (__SCK__name.func) a direct call of its trampoline.",
       discussion: "The program must then provide the trampolines."))
   var throughKeys = false
 

@@ -16,6 +16,7 @@ struct Staticcall: ParsableCommand {
         staticcall annotate net.o    write the table
         staticcall list net.o        see every call site, and why one is not in the table
         staticcall verify net.o      check the table, in CI
+        staticcall explain SC102     what the code of a message means
 
       An argument @FILE stands for the arguments in FILE, separated by white space.
 
@@ -30,13 +31,20 @@ struct Staticcall: ParsableCommand {
 
   static let version = "0.1.0"
 
+  /// ArgumentParser would call both the name and all that follows it unexpected.
+  private static func checkCommand(_ name: String?) throws {
+    let commands = configuration.subcommands.compactMap { $0.configuration.commandName }
+    guard let name, !name.hasPrefix("-"), name != "help", !commands.contains(name) else { return }
+    throw ValidationError("There is no command \(name); there are \(commands.joined(separator: ", ")).")
+  }
+
   /// ArgumentParser's own `main` prints in a way that takes a full disk for a success.
   static func main() {
     Signals.handle()
     do {
-      let arguments = try expandResponseFiles(in: Array(commandLineArguments().dropFirst()))
-      let carriedArguments = arguments.map(carried)
-      var command = try parseSubcommand(carriedArguments) ?? parseAsRoot(carriedArguments)
+      let arguments = try expandResponseFiles(in: Array(commandLineArguments().dropFirst())).map(carried)
+      try checkCommand(arguments.first)
+      var command = try parseSubcommand(arguments) ?? parseAsRoot(arguments)
       try command.run()
     } catch {
       // A file that cannot be read is a failure, not wrong usage.

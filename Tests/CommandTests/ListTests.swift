@@ -46,6 +46,7 @@ import Testing
     let key = try await staticcall("list", "-k", "b", "a.o", in: scratch.path)
     #expect(key.output.contains("1 call site of 1 key, no table\n"))
     #expect(key.output.split(separator: "\n").count == 3, "\(key.output)")
+    #expect(try await staticcall("list", "-k", "nobody", "a.o", in: scratch.path).output == "a.o: no use of nobody\n")
     let summary = try await staticcall("list", "--summary", "a.o", in: scratch.path)
     let rows = summary.output.split(separator: "\n").map { $0.split(separator: " ").map(String.init) }
     #expect(

@@ -9,7 +9,7 @@ import Testing
 
   private static let warning = """
     a.o: warning: caller+0x5: call through the GOT to a stays indirect [SC030]
-      Annotate without --no-rewrite, compile without -fno-plt, or declare the trampoline hidden.
+      Leave out --no-rewrite, or compile without -fno-plt.
 
     """
 
@@ -111,6 +111,15 @@ import Testing
     #expect(scratch.contents == names)
   }
 
+  /// Warnings alone would not say why the build stops.
+  @Test func strictSaysThatItIsTheReason() async throws {
+    let scratch = try Scratch()
+    try await scratch.make(Sample.indirect)
+    let run = try await annotate(scratch, "--strict", "--no-rewrite", "a.o")
+    #expect((run.status, run.output) == (1, ""))
+    #expect(run.errors == Self.warning + "a.o: nothing written, because calls stay behind (--strict)\n")
+  }
+
   @Test func strictIsContentWhereNothingStaysBehind() async throws {
     let scratch = try Scratch()
     try await scratch.make(Sample.direct)
@@ -166,7 +175,7 @@ import Testing
     #expect(
       run.errors == """
         a.o: warning: the object also holds intermediate code for link-time optimisation [SC038]
-          If the final link uses link-time optimisation, annotate the object that comes out of it.
+          If the final link uses -flto, annotate the object that comes out of that instead.
 
         """)
     #expect(try ElfBytes(file: scratch.file("a.o")).siteTable().count == 2)

@@ -34,7 +34,7 @@ import Testing
 
   static let files = [
     Input("text", "not an ELF file [SC002]") { try $0.write("int main;\n".utf8, to: "in.o") },
-    Input("nothing", "not an ELF file [SC002]") { try $0.write([], to: "in.o") },
+    Input("nothing", "the file is empty [SC002]\n  Build the object again.\n") { try $0.write([], to: "in.o") },
     Input("one byte", "not an ELF file [SC002]") { try $0.write([0x7f], to: "in.o") },
     Input("a part of the header", "truncated ELF file: it ends inside the ELF header [SC003]") {
       try $0.write(ElfBytes(file: await $0.make(Sample.direct, "in.o")).bytes.prefix(40), to: "in.o")
@@ -153,7 +153,7 @@ import Testing
     #expect(
       run.errors.hasPrefix(
         "in.o: error: an object with a compiler's intermediate code (slim LTO), not machine code [SC005]\n"))
-    #expect(run.errors.contains("link-time optimisation"))
+    #expect(run.errors.contains("Compile without -flto"))
   }
 
   /// What is not a regular file is refused without reading it, which for a pipe would last for ever.
@@ -175,7 +175,10 @@ import Testing
       let run = try await staticcall(command, name, in: scratch.path)
       #expect(run.status == 2)
       #expect(run.output == "")
-      #expect(run.errors == "\(name): error: \(message) [SC001]\n")
+      let help =
+        name == "directory.o"
+        ? "  Only `staticcall verify` walks through directories; the other commands take files.\n" : ""
+      #expect(run.errors == "\(name): error: \(message) [SC001]\n" + help)
     }
     #expect(scratch.contents == names)
   }

@@ -14,9 +14,9 @@ import Testing
     Object(
       description: "no key", source: "caller: CALL __SCT__a",
       message: """
-        a.o: error: caller+0x0: no key symbol __SCK__a for this call [SC012]
-          In a module that calls a static call it may not update, use --module.
-          Otherwise declare the key where the call is compiled, or add it here with --add-missing-keys.
+        a.o: error: caller+0x0: the object has no symbol __SCK__a, the key of this call [SC012]
+          Where another object defines it, annotate with --add-missing-keys; in a kernel module, with --module.
+          Or mention it where the call is declared, as DECLARE_STATIC_CALL does.
 
         """),
     Object(
@@ -38,9 +38,9 @@ import Testing
       description: "a stale table",
       source: Sample.direct + "\n.section .static_call_sites,\"aw\",%progbits\n.long caller - ., __SCK__b - .",
       message: """
-        a.o: error: caller+0x0: entry 0 of the existing table is not one that annotate would make: \
+        a.o: error: caller+0x0: entry 0 of the existing table does not fit the code: \
         it names another key than the branch's trampoline has [SC016]
-          --rebuild replaces the table.
+          `staticcall annotate --rebuild` throws the table away and makes it anew.
 
         """),
   ]

@@ -88,7 +88,7 @@ import Testing
     Broken(
       code: "SC114", message: "entry 0 has flags 2; in a file only bit 0 may be set",
       table: ".long caller - ., __SCK__a - . + 2\n.long tail - ., __SCK__b - . + 1"),
-    Broken(code: "SC115", message: "2 direct calls of trampolines, the first of a, and no table", table: ""),
+    Broken(code: "SC115", message: "2 static calls, the first of a, and no table of them", table: ""),
   ]
 
   @Test(arguments: broken.flatMap { broken in broken.targets.map { ($0, broken) } })
@@ -152,7 +152,8 @@ import Testing
     try await link(".globl __SCT__a, _start\n_start: ret\n__SCT__a: ret", for: target, in: scratch)
     let run = try await staticcall(["verify", "image"], scratch)
     #expect(run.status == 0)
-    #expect(run.output.hasPrefix("image: warning: trampolines, and no table [SC115]\n"), "\(run.output)")
+    #expect(
+      run.output.hasPrefix("image: warning: trampolines of static calls, and no table [SC115]\n"), "\(run.output)")
     #expect(try await staticcall(["verify", "--strict", "image"], scratch).status == 1)
   }
 

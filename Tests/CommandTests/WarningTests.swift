@@ -79,7 +79,7 @@ import Testing
     #expect(lines.count { $0.hasPrefix("a.o: warning: ") } == 3)
     #expect(
       lines.filter { $0.hasPrefix("  ") } == [
-        "  Annotate without --no-rewrite, compile without -fno-plt, or declare the trampoline hidden."
+        "  Leave out --no-rewrite, or compile without -fno-plt."
       ])
   }
 

@@ -33,7 +33,7 @@ struct Damage: Sendable, CustomTestStringConvertible {
 
 /// The cases of ``ObjectFileError`` without what they carry.
 enum ErrorKind {
-  case system, notARegularFile, unusableOutput, notElf, truncated, damaged, unsupportedKind, noMachineCode, archive
+  case system, notARegularFile, unusableOutput, notElf, empty, truncated, damaged, unsupportedKind, noMachineCode, archive
   case unsupportedConstruct, signedModule, changedMeanwhile, cannotRenumber, lostPages, inUse, directoryNotWritable
 }
 
@@ -44,6 +44,7 @@ extension ObjectFileError {
     case .notARegularFile: .notARegularFile
     case .unusableOutput: .unusableOutput
     case .notElf: .notElf
+    case .empty: .empty
     case .truncated: .truncated
     case .damaged: .damaged
     case .unsupportedKind: .unsupportedKind

@@ -99,7 +99,8 @@ import Testing
     let bytes = try await soundObject(target).bytes
     for length in 0..<64 {
       let kind = try readError(Array(bytes[..<length]))?.kind
-      #expect(kind == (length < 4 ? .notElf : .truncated), "\(length) bytes")
+      let expected: ErrorKind = length == 0 ? .empty : length < 4 ? .notElf : .truncated
+      #expect(kind == expected, "\(length) bytes")
     }
   }
 }

@@ -129,7 +129,11 @@ import Testing
     let before = try Fingerprint(object)
     let attempt = annotate(object)
     #expect(attempt.codes == [.missingKey, .missingKey])
-    #expect(attempt.messages == ["no key symbol __SCK__a for this call", "no key symbol __SCK__c for this call"])
+    #expect(
+      attempt.messages == [
+        "the object has no symbol __SCK__a, the key of this call",
+        "the object has no symbol __SCK__c, the key of this call",
+      ])
     #expect(try Fingerprint(object) == before)
   }
 

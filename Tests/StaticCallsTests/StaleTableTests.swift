@@ -23,46 +23,46 @@ import Testing
   static let cases = [
     Stale(
       "no branch there", "\(right)\n.long RETURN - ., __SCK__a - .",
-      "entry 2 of the existing table is not one that annotate would make: no direct branch to a trampoline is there"),
+      "entry 2 of the existing table does not fit the code: no direct call of a trampoline is there"),
     Stale(
       "a call marked as a tail call", ".long CALLER - ., __SCK__a - . + 1",
-      "entry 0 of the existing table is not one that annotate would make: its flags are 1, and the branch is a call"),
+      "entry 0 of the existing table does not fit the code: its flags are 1, and the branch is a call"),
     Stale(
       "a tail call marked as a call", ".long TAIL - ., __SCK__b - .",
-      "entry 0 of the existing table is not one that annotate would make: its flags are 0, and the branch is a tail"),
+      "entry 0 of the existing table does not fit the code: its flags are 0, and the branch is a tail call"),
     Stale(
       "the runtime's flag", ".long CALLER - ., __SCK__a - . + 2",
-      "entry 0 of the existing table is not one that annotate would make: its flags are 2, and the branch is a call"),
+      "entry 0 of the existing table does not fit the code: its flags are 2, and the branch is a call"),
     Stale(
       "another key", ".long CALLER - ., __SCK__b - .",
-      "entry 0 of the existing table is not one that annotate would make: "
+      "entry 0 of the existing table does not fit the code: "
         + "it names another key than the branch's trampoline has"),
     Stale(
       "a duplicate", "\(right)\n.long CALLER - ., __SCK__a - .",
-      "entry 2 of the existing table is not one that annotate would make: the same site has an entry before it"),
+      "entry 2 of the existing table does not fit the code: the same site has an entry before it"),
     Stale(
       "no key", ".long CALLER - ., 0\n.long TAIL - ., __SCK__b - . + 1",
-      "entry 0 of the existing table is not one that annotate would make: its key has no relocation"),
+      "entry 0 of the existing table does not fit the code: its key has no relocation"),
     Stale(
       "no address", ".long 0, __SCK__a - .",
-      "entry 0 of the existing table is not one that annotate would make: its address has no relocation"),
+      "entry 0 of the existing table does not fit the code: its address has no relocation"),
     Stale(
       "neither", ".long 0, 0",
-      "entry 0 of the existing table is not one that annotate would make: its key has no relocation"),
+      "entry 0 of the existing table does not fit the code: its key has no relocation"),
     Stale(
       "past the end of the code", ".long CALLER + 0x1000 - ., __SCK__a - .",
-      "entry 0 of the existing table is not one that annotate would make: its address lies outside section .text"),
+      "entry 0 of the existing table does not fit the code: its address lies outside section .text"),
     Stale(
       "before the code", ".long CALLER - 8 - ., __SCK__a - .",
-      "entry 0 of the existing table is not one that annotate would make: its address lies outside section .text"),
+      "entry 0 of the existing table does not fit the code: its address lies outside section .text"),
     Stale(
       "an undefined symbol", ".long elsewhere - ., __SCK__a - .",
-      "entry 0 of the existing table is not one that annotate would make: "
+      "entry 0 of the existing table does not fit the code: "
         + "its address refers to a symbol that is not defined in this object"),
     Stale(
       "two of them", ".long RETURN - ., __SCK__a - .\n.long CALLER - ., __SCK__b - .",
-      "entry 0 of the existing table is not one that annotate would make: no direct branch to a trampoline is there",
-      "entry 1 of the existing table is not one that annotate would make: "
+      "entry 0 of the existing table does not fit the code: no direct call of a trampoline is there",
+      "entry 1 of the existing table does not fit the code: "
         + "it names another key than the branch's trampoline has"),
   ]
 

@@ -58,7 +58,7 @@ struct OutputFile: ~Copyable {
       } catch let error as Errno where error == .permissionDenied {
         throw .directoryNotWritable(directory, error)
       } catch {
-        throw .system(operation: "create \(path)", error as? Errno ?? .ioError)
+        throw .system(operation: "create a file in \(directory)", error as? Errno ?? .ioError)
       }
       let isLocked = tryLock(descriptor)
       if isLocked, let status = try? descriptor.stat(),

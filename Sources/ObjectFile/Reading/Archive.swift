@@ -41,7 +41,7 @@ public struct Archive: ~Copyable {
 
   /// Reads the archive's headers. Throws ``ObjectFileError/damaged(_:)`` where one is not as it must be.
   public init(reading input: borrowing InputFile) throws(ObjectFileError) {
-    guard input.size > 0 else { throw .notElf }
+    guard input.size > 0 else { throw .empty }
     let image = try Image(reading: input.descriptor, size: input.size)
     try self.init(image)
   }

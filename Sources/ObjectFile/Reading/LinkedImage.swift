@@ -31,7 +31,7 @@
 
   /// Reads and checks the image in `input`.
   public init(reading input: borrowing InputFile) throws(ObjectFileError) {
-    guard input.size > 0 else { throw .notElf }
+    guard input.size > 0 else { throw .empty }
     let image = try Image(reading: input.descriptor, size: input.size)
     let header = try image.withBytes { bytes throws(ObjectFileError) in try Header(bytes, isLinked: true) }
     let segments = try image.withBytes { bytes throws(ObjectFileError) in try Self.readSegments(bytes) }

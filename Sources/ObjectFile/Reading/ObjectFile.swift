@@ -24,7 +24,7 @@
 
   /// Reads and checks the object in `input`.
   public init(reading input: borrowing InputFile) throws(ObjectFileError) {
-    guard input.size > 0 else { throw .notElf }
+    guard input.size > 0 else { throw .empty }
     try self.init(Image(reading: input.descriptor, size: input.size))
   }
 

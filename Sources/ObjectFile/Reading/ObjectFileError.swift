@@ -9,6 +9,8 @@ public enum ObjectFileError: Error, Equatable, Sendable {
   /// The output's name leads to something that is no file.
   case unusableOutput(String)
   case notElf
+  /// What a full disk or a stopped compiler leaves behind.
+  case empty
   /// The file ends before something that it says it holds.
   case truncated(String)
   /// A header field contradicts the ELF specification or another field.
@@ -40,6 +42,7 @@ public enum ObjectFileError: Error, Equatable, Sendable {
     case .notARegularFile(let kind): "is \(kind), not a regular file"
     case .unusableOutput(let what): "cannot write: \(what), not a regular file"
     case .notElf: "not an ELF file"
+    case .empty: "the file is empty"
     case .truncated(let what): "truncated ELF file: \(what)"
     case .damaged(let what): "damaged ELF file: \(what)"
     case .unsupportedKind(let what): what

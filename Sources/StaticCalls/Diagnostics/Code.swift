@@ -144,7 +144,7 @@ public enum Code: String, CaseIterable, Sendable {
         "not an ELF file",
         """
         The file does not begin with the mark of an ELF file (7f 45 4c 46). staticcall edits what compilers and assemblers write
-        for Linux: `cc -c foo.c` makes foo.o.
+        for Linux: `cc -c foo.c` makes foo.o. An empty file is most often left by a compiler that was stopped, or by a full disk.
         """, help: "Give it the object that the compiler wrote (cc -c).")
     case .damaged:
       Text(
@@ -159,20 +159,26 @@ public enum Code: String, CaseIterable, Sendable {
         "an ELF file of a kind that is not handled",
         """
         staticcall edits 64-bit little-endian relocatable objects (ET_REL) for x86-64 and AArch64: what `cc -c` and `ld -r` write.
-        In an executable or shared object the linker has already resolved the calls, and the table must be there before that.
+        In an executable or shared object the linker has already resolved the calls, and the table must be there before that: annotate
+        the objects, and link again.
         32-bit objects (x32 and ILP32 among them), big-endian objects and other machines are refused.
-        """, help: "staticcall handles 64-bit little-endian relocatable objects (.o) for x86-64 and AArch64.")
+        """,
+        help:
+          "annotate and list take 64-bit little-endian objects (.o) for x86-64 and AArch64, before they are linked.",
+        "verify and diff take linked programs as well.")
     case .noMachineCode:
       Text(
         "no machine code",
         """
         With link-time optimisation the compiler writes its intermediate code (LLVM bitcode, or gcc's slim LTO objects) in place of
         machine code, and the calls do not exist yet.
-        Run staticcall on the object that comes out of link-time optimisation: `ld.lld -r`, `gcc -r -flinker-output=nolto-rel`, or
-        the kernel's vmlinux.o.
+        Compile without -flto. Or let the compiler make one object with machine code of all, and annotate and link that:
+          clang -r -fuse-ld=lld *.o -o all.o
+          gcc -r -flinker-output=nolto-rel *.o -o all.o
+        In the kernel it is vmlinux.o.
         """,
         help:
-          "With link-time optimisation, run staticcall on the object that comes out of it (ld.lld -r, or the kernel's vmlinux.o)."
+          "Compile without -flto, or annotate what `clang -r -fuse-ld=lld` or `gcc -r -flinker-output=nolto-rel` makes of it."
       )
     case .archive:
       Text(
@@ -226,21 +232,23 @@ public enum Code: String, CaseIterable, Sendable {
       Text(
         "a call has no key symbol",
         """
-        Each entry of the table names the static call's key (__SCK__name), and the object has no such symbol. A table without the
-        entry would leave the call unpatched without a word, so nothing is written.
-        - In a kernel module that calls a static call it may not update (EXPORT_STATIC_CALL_TRAMP), use --module: the entry names
-          the trampoline, and the module loader finds the key.
-        - Otherwise the declaration of the static call should mention the key, as DECLARE_STATIC_CALL does.
-        - --add-missing-keys adds the key as an undefined symbol; the linker then says if nothing defines it.
-        """, help: "In a module that calls a static call it may not update, use --module.",
-        "Otherwise declare the key where the call is compiled, or add it here with --add-missing-keys.")
+        The object calls __SCT__name and never mentions the variable __SCK__name, the key, which the call's entry in the table must
+        name. Without the entry the call would stay unpatched without a word, so nothing is written.
+        - Where another object defines the key, --add-missing-keys adds it as an undefined symbol; the linker then says if nothing
+          defines it.
+        - The declaration of the static call can mention the key instead, as DECLARE_STATIC_CALL in the kernel does:
+          static void *const use_name __attribute__((used, section(".discard.addressable"))) = &__SCK__name;
+        - In a kernel module that may make the call and not change its target (EXPORT_STATIC_CALL_TRAMP), use --module: the entry
+          names the trampoline, and the module loader finds the key.
+        """,
+        help: "Where another object defines it, annotate with --add-missing-keys; in a kernel module, with --module.",
+        "Or mention it where the call is declared, as DECLARE_STATIC_CALL does.")
     case .ambiguousKey:
       Text(
         "several keys have the name",
         """
         After `ld -r`, local static calls of one name from several source files stand side by side. They are told apart by the file
         symbols (STT_FILE) between them; here those are missing or do not help, and a guess could patch the wrong call.
-        Give the static calls different names, or keep the file symbols (do not strip before annotating).
         """, help: "Give the static calls different names, or annotate before `ld -r` and before stripping.")
     case .comdatSite:
       Text(
@@ -263,12 +271,11 @@ public enum Code: String, CaseIterable, Sendable {
       Text(
         "the existing table has entries that annotate would not make",
         """
-        The object already has a table, and some of it does not fit the code: the code changed after it was annotated, the table
-        was made by hand or by another tool, or by a run that was cut short. A runtime that meets a wrong entry stops the machine
-        or patches the wrong bytes.
-        --rebuild throws the table away and makes it anew. An entry for a replacement in .altinstr_replacement is expected with
+        The object already has a table, and some of it does not fit the code: the code changed after it was annotated, or the table
+        was made by hand or by another tool. A runtime that meets a wrong entry stops the machine or patches the wrong bytes.
+        Compile the object again, or `staticcall annotate --rebuild` it, which throws the table away and makes it anew. An entry for a replacement in .altinstr_replacement is expected with
         --include-altinstr.
-        """, help: "--rebuild replaces the table.")
+        """, help: "`staticcall annotate --rebuild` throws the table away and makes it anew.")
     case .overlappingSites:
       Text(
         "two branches share bytes",
@@ -281,7 +288,7 @@ public enum Code: String, CaseIterable, Sendable {
         "two trampolines are at one address",
         """
         Two trampolines of different names stand at one address. The assembler refers to local ones by their address, so a call of
-        one looks like a call of the other, and an entry could name the wrong key. Give each trampoline its own code.
+        one looks like a call of the other, and an entry could name the wrong key.
         """, help: "Give each trampoline its own code.")
     case .selfCheck:
       Text(
@@ -307,11 +314,13 @@ public enum Code: String, CaseIterable, Sendable {
       Text(
         "a branch that cannot be retargeted",
         """
-        A short jump, a counting loop or, on AArch64, a conditional branch leads to the trampoline. Its displacement is too small for
-        another target, and the kernel stops the machine when it finds one in the table. So it is left out: it works, goes through
-        the trampoline, and is not patched. It comes from hand-written assembly. A branch with several relocations is left out as well: linkers
-        apply them one after the other, and it may go elsewhere.
-        """, help: "Put the trampoline into a section of its own, or jump over a plain `jmp` to it.")
+        A short jump, a counting loop or, on AArch64, a conditional branch leads to the trampoline. It has no room for a target farther
+        away, and the kernel stops the machine when it finds one in the table. So it is left out: it works, goes through the
+        trampoline, and is not patched. It comes from hand-written assembly, or from a trampoline that stands in the same section as
+        the call. A branch with several relocations is left out as well: linkers apply them one after the other, and it may go
+        elsewhere.
+        """, help: "In C, compile with -ffunction-sections.",
+        "In assembly, put the trampoline into another section, and reach it by a plain `jmp` or `b`.")
     case .undecoded:
       Text(
         "code that cannot be decoded",
@@ -320,33 +329,35 @@ public enum Code: String, CaseIterable, Sendable {
         meets bytes that it does not know: data among the code, or an instruction newer than the decoder. Code that goes on for more than
         262,144 instructions without a label is not decoded either. The reference stays as it is. If it is a call, it works, goes
         through the trampoline, and is not patched.
-        """, help: "Put data into a data section, or a label behind the bytes in question.")
+        """, help: "In assembly, put data into a data section, or a label behind the bytes in question.")
     case .operandSizePrefix:
       Text(
         "a branch with the prefix 66",
         """
         AMD's processors cut the target of such a branch to 16 bits, Intel's ignore the prefix. No compiler writes it, and no patch
         can make it right. It is left out of the table.
-        """, help: "Remove the prefix.")
+        """, help: "Remove the prefix from the assembly source.")
     case .besideTrampoline:
       Text(
         "a branch that lands beside a trampoline",
         """
         The branch names a trampoline plus or minus some bytes. It does not call the static call, so it is not in the table, though
         objtool would put it there: it ignores the distance. If it is meant as a call, the code is wrong.
-        """)
+        """, help: "If a call is meant, branch to the start of the trampoline.")
     case .fatObject:
       Text(
         "the object also holds intermediate code",
         """
         A fat LTO object has machine code and, besides, the compiler's intermediate code. The machine code is annotated. If the final
         link uses link-time optimisation, it compiles the intermediate code again, and the table is lost with the machine code.
-        """, help: "If the final link uses link-time optimisation, annotate the object that comes out of it.")
+        `staticcall explain SC005` says which object to annotate then.
+        """, help: "If the final link uses -flto, annotate the object that comes out of that instead.")
     default: nil
     }
   }
 
-  private static let spelling = "Compile without -fno-plt and -mcmodel=large, and call the trampoline by its name."
+  private static let spelling =
+    "Compile without -fno-plt and -mcmodel=large, and call __SCT__name(...), not a pointer to it."
 
   private var indirectText: Text? {
     switch self {
@@ -357,7 +368,8 @@ public enum Code: String, CaseIterable, Sendable {
         The call loads the trampoline's address from the global offset table (-fno-plt), or its target from the key. It works at run
         time, goes through the trampoline, and is not patched.
         annotate makes such calls direct, but for --no-rewrite and for code that is copied over other code (.altinstr_replacement).
-        """, help: "Annotate without --no-rewrite, compile without -fno-plt, or declare the trampoline hidden.")
+        Compilers make no such call without -fno-plt, or where the trampoline is declared hidden.
+        """, help: "Leave out --no-rewrite, or compile without -fno-plt.")
     case .throughRegister:
       Text(
         "call through a register stays indirect",
@@ -366,7 +378,7 @@ public enum Code: String, CaseIterable, Sendable {
         trampoline, and is not patched.
         annotate makes such calls direct where it can prove them, but for --no-rewrite and for code that is copied over other code
         (.altinstr_replacement).
-        """, help: "Annotate without --no-rewrite, or call the trampoline by its name.")
+        """, help: "Leave out --no-rewrite, or call __SCT__name(...), not a pointer to it.")
     case .throughThunk:
       Text(
         "call through a thunk stays indirect",
@@ -375,14 +387,16 @@ public enum Code: String, CaseIterable, Sendable {
         anything. The call works at run time, goes through the trampoline, and is not patched.
         annotate makes such calls direct, but for --no-rewrite, for code that is copied over other code (.altinstr_replacement), and
         where the address is pushed in another way than gcc's.
-        """, help: "Annotate without --no-rewrite, or call the trampoline by its name.")
+        """,
+        help: "Leave out --no-rewrite, or compile without -fno-plt and call __SCT__name(...), not a pointer to it.")
     case .noRoom:
       Text(
         "a direct call does not fit in the place of an indirect one",
         """
-        On x86-64 a direct call takes 5 bytes and one through a register 2 or 3. The missing bytes can come from the instruction that
-        loads the register, where that stands in the same block in front of the call. Here it does not: it was moved out of a loop,
-        serves several calls, or came into the register by way of another one; or something between them cannot be moved.
+        The compiler put the trampoline's address into a register and calls the register. On x86-64 that call takes 2 or 3 bytes, a
+        direct one 5. The missing bytes can come from the instruction that loads the register, where that stands in the same block
+        in front of the call. Here it does not: it was moved out of a loop, serves several calls, or came into the register by way
+        of another one; or something between them cannot be moved.
         The call works at run time, goes through the trampoline, and is not patched.
         """, help: Self.spelling)
     case .registerInUse:
@@ -400,8 +414,9 @@ public enum Code: String, CaseIterable, Sendable {
         On some way to the call the register holds the trampoline's address, and on another it may hold something else: the source
         selects between functions, or control may come from where it is not seen (the label of an asm goto, a part of the function
         in another section such as .text.unlikely). A direct call would be wrong on that other way.
-        The call works at run time, goes through whatever the register holds, and is not patched.
-        """, help: "Call the trampoline by its name in each branch of the code.")
+        Compilers keep an address in a register for several paths above all with -mcmodel=large. The call works at run time, goes
+        through whatever the register holds, and is not patched.
+        """, help: "Call __SCT__name(...) in each branch of the code, and compile without -fno-plt and -mcmodel=large.")
     case .entered:
       Text(
         "something leads into the middle of the code that would change",
@@ -424,16 +439,15 @@ public enum Code: String, CaseIterable, Sendable {
         A table such as .altinstructions, .retpoline_sites or __bug_table names this code: the kernel examines or replaces it at boot. The
         call stays as it is: it works, goes through the trampoline, and is not patched.
         """,
-        help:
-          "Annotate the object before objtool or anything else adds such tables, or leave it to the default spelling.")
+        help: "Annotate the object before objtool or another tool adds such tables.")
     case .unboundedJump:
       Text(
         "a jump in the function may lead anywhere",
         """
-        The function jumps to a computed address, in a form that is not known as a jump table, and takes addresses of its own code. Control
-        might arrive between the load of the trampoline's address and the call. The call stays as it is: it works, goes through
-        the trampoline, and is not patched.
-        """, help: "Compile with -fno-jump-tables, or call the trampoline by its name.")
+        The function jumps to a computed address, as `goto *p` does, and takes addresses of its own code. Control might arrive between
+        the load of the trampoline's address and the call. The call stays as it is: it works, goes through the trampoline, and is
+        not patched.
+        """, help: Self.spelling)
     case .undecodedFunction:
       Text(
         "the function cannot be decoded as a whole",
@@ -452,31 +466,34 @@ public enum Code: String, CaseIterable, Sendable {
       Text(
         "the address is computed from the start of the global offset table",
         """
-        With -mcmodel=large and -fPIC together, code adds a distance to the start of the global offset table, which it keeps in a register.
-        The direct call that would replace it might not reach. The call works, goes through the trampoline, and is not patched.
-        """, help: "Compile without -mcmodel=large or without -fPIC, or declare the trampoline hidden.")
+        With -mcmodel=large, position-independent code (-fPIC or -fPIE, which many compilers use unasked) adds a distance to the start
+        of the global offset table, which it keeps in a register. The direct call that would replace it might not reach.
+        The call works, goes through the trampoline, and is not patched.
+        Without -mcmodel=large all such calls are direct; with -fno-pie beside it annotate makes some of them direct.
+        """, help: "Compile without -mcmodel=large.")
     case .checkedTarget:
       Text(
         "the call's target is checked before",
         """
         With -fsanitize=kcfi the code in front of the call compares the type of the function in the register. A direct call would leave a
         check that checks nothing. The call works, goes through the trampoline, and is not patched.
-        """, help: "Call the trampoline by its name: then there is no check.")
+        """, help: "Call __SCT__name(...), not a pointer to it: then there is no check.")
     case .testedKey:
       Text(
         "the word of the key is also looked at",
         """
         Code loads the key's word and tests, compares or stores it besides calling it: `if (key.func) key.func()`. A direct call would go
         where the key points at that moment, which may be elsewhere than where the test looked. The call stays as it is.
+        That the source names the key twice does not help: compilers load it once.
         """,
-        help: "Read the key anew for the call, or drop the test and let the key point to a function that does nothing.")
+        help: "Call __SCT__name(...) there, or drop the test and let the key point to a function that does nothing.")
     case .staleKey:
       Text(
         "the key may change between the load of its word and the call",
         """
         Code loads the key's word, then writes to memory or calls something, and then calls what it loaded. A direct call would go
         where the key points by then, which may be elsewhere. The call stays as it is.
-        """, help: "Read the key anew for the call.")
+        """, help: "Call __SCT__name(...) there in place of the pointer.")
     case .severalRelocations:
       Text(
         "the instruction has several relocations",
@@ -497,7 +514,7 @@ public enum Code: String, CaseIterable, Sendable {
         """
         The code writes the trampoline's address to memory: a variable, a structure, or, without optimisation, a stack slot. A call through
         memory that the program can write is not followed. It works and goes through the trampoline.
-        """, help: "Compile with optimisation, or call the trampoline by its name.")
+        """, help: "Compile with optimisation, or call __SCT__name(...), not a pointer to it.")
     default: nil
     }
   }
@@ -518,8 +535,8 @@ public enum Code: String, CaseIterable, Sendable {
       Text(
         "a call has no table entry",
         """
-        The branch goes to a trampoline, and no entry names it. At run time it goes through the trampoline for ever and is never
-        patched: correct, and slower than it need be.
+        A call or jump goes to a trampoline, and the table does not list it. At run time it goes through the trampoline for ever and is
+        never patched: correct, and slower than it need be.
         """, help: "Run `staticcall annotate` on the object, before it is linked.")
     case .entryRelocation:
       Text(
@@ -545,7 +562,7 @@ public enum Code: String, CaseIterable, Sendable {
       Text(
         "an entry's flag does not fit the branch",
         """
-        Bit 0 of the key slot says that the site is a jump and not a call. With the wrong flag the kernel finds an opcode it does not
+        Bit 0 of the key slot says that the site is a jump (a tail call: the last thing that a function does) and not a call. With the wrong flag the kernel finds an opcode it does not
         expect, and stops the machine.
         """, help: Self.rebuild)
     case .keyMismatch:
@@ -579,8 +596,8 @@ public enum Code: String, CaseIterable, Sendable {
         "a key is not aligned",
         """
         The low two bits of a key's address hold flags, so a key must be aligned to at least 4 bytes. With a key in between, the
-        runtime would use the wrong address. Align the key: in C, struct static_call_key does it.
-        """, help: "Align the key to 8 bytes.")
+        runtime would use the wrong address.
+        """, help: "Align the key to 8 bytes: `__attribute__((aligned(8)))` in C, `.balign 8` in assembly.")
     case .discardedSection:
       Text(
         "an entry points into a section that is discarded",
@@ -634,11 +651,13 @@ public enum Code: String, CaseIterable, Sendable {
       Text(
         "a linked image has static calls and no table",
         """
-        Nothing refers to a table, so a linker that collects garbage (--gc-sections) drops it without a word, unless the linker script
-        keeps it; and where the objects were never annotated there is none. The program works, and no call is ever patched.
-        """,
-        help:
-          "Annotate the objects before linking, and keep the table: with KEEP(*(.static_call_sites)) in the linker script, or without --gc-sections."
+        The program has static calls and no table of them: its objects were never annotated, or the linker dropped the table. With
+        --gc-sections it does so without a word, because nothing refers to a table. The program works, and no call is ever patched.
+        To keep the table, link without --gc-sections. Or write this line into a file keep.ld, and link with -Wl,-T,keep.ld:
+          SECTIONS { .static_call_sites : { KEEP(*(.static_call_sites)) } } INSERT AFTER .data;
+        GNU ld and lld understand it, gold does not. In a linker script of your own, KEEP(*(.static_call_sites)) is enough.
+        """, help: "Run `staticcall verify` on the objects, annotate those that it names, and link again.",
+        "If it finds nothing, the linker dropped the table: link without --gc-sections, or with KEEP(*(.static_call_sites))."
       )
     default: nil
     }

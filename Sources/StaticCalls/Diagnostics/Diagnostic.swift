@@ -98,7 +98,7 @@ public struct Refusal: Error, Equatable, Sendable {
       case .system(let operation, _): operation.hasPrefix("open") ? .cannotRead : .systemFailure
       case .notARegularFile: .cannotRead
       case .unusableOutput: .systemFailure
-      case .notElf: .notElf
+      case .notElf, .empty: .notElf
       case .truncated, .damaged: .damaged
       case .unsupportedKind: .unsupportedKind
       case .noMachineCode: .noMachineCode
@@ -109,10 +109,15 @@ public struct Refusal: Error, Equatable, Sendable {
       case .directoryNotWritable: .systemFailure
       case .cannotRenumber: .cannotRenumber
       }
-    var help = code.help
-    if case .directoryNotWritable = error {
-      help.append("Make the directory writable; or, where nothing but the table is added, use --in-place.")
-    }
+    let help: [String] =
+      switch error {
+      case .empty: Code.damaged.help
+      case .notARegularFile(let kind) where kind == "a directory":
+        ["Only `staticcall verify` walks through directories; the other commands take files."]
+      case .directoryNotWritable:
+        code.help + ["Make the directory writable; or, where nothing but the table is added, use --in-place."]
+      default: code.help
+      }
     self.init([Diagnostic(code, .error, error.message, help: help)])
   }
 }

@@ -107,7 +107,8 @@ extension TablePlan {
       let name = String(decoding: options.keyPrefix + trampoline.callName, as: UTF8.self)
       let problem: (code: Code, message: String)
       switch entry.key {
-      case .missing where !options.addMissingKeys: problem = (.missingKey, "no key symbol \(name) for this call")
+      case .missing where !options.addMissingKeys:
+        problem = (.missingKey, "the object has no symbol \(name), the key of this call")
       case .ambiguous:
         problem = (.ambiguousKey, "several local symbols \(name), and none is known to belong to this call")
       case .symbol(let key) where !isAlignedKey(key, in: object):
@@ -126,7 +127,7 @@ extension TablePlan {
       Finding(
         .staleTable, .error, section: stale.entry.site?.section,
         offset: stale.entry.site?.offset ?? SectionOffset(0),
-        "entry \(stale.entry.number) of the existing table is not one that annotate would make: \(stale.reason)")
+        "entry \(stale.entry.number) of the existing table does not fit the code: \(stale.reason)")
     }
     if stale.count > findings.count {
       findings.append(

@@ -66,13 +66,13 @@ struct TablePlan {
   ) -> String? {
     if let fault = entry.fault { return fault }
     guard let position = entry.site, let planned = expected[position] else {
-      return "no direct branch to a trampoline is there"
+      return "no direct call of a trampoline is there"
     }
     if entry.isReplaceable {
       return "it names its site through a weak symbol, which may become another object's"
     }
     guard entry.flags == planned.site.kind?.flags else {
-      return "its flags are \(entry.flags), and the branch is a \(planned.site.kind?.rawValue ?? "use")"
+      return "its flags are \(entry.flags), and the branch is a \(planned.site.kind?.noun ?? "use")"
     }
     let key: SymbolIndex? =
       switch planned.key {

@@ -259,11 +259,11 @@ struct ImageVerification: ~Copyable {
         report(.missingEntry, site, "\(kind.noun) of \(list(names)) has no table entry", image)
       }
     } else if let first = missing.first {
-      let count = "\(missing.count) direct \(missing.count == 1 ? "call" : "calls")"
+      let count = "\(missing.count) \(missing.count == 1 ? "static call" : "static calls")"
       report(
-        .droppedTable, first.site, "\(count) of trampolines, the first of \(list(first.names)), and no table", image)
+        .droppedTable, first.site, "\(count), the first of \(list(first.names)), and no table of them", image)
     } else {
-      report(.droppedTable, nil, "trampolines, and no table", image, severity: .warning)
+      report(.droppedTable, nil, "trampolines of static calls, and no table", image, severity: .warning)
     }
   }
 
