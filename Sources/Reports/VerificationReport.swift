@@ -92,6 +92,9 @@ public struct VerificationReport: Sendable {
     return totals
   }
 
+  /// Whether there was nothing that could be looked at.
+  public var isEmpty: Bool { files.isEmpty }
+
   /// Whether something was found that makes the run fail.
   var hasFindings: Bool { totals.errors > 0 || isStrict && totals.warnings > 0 }
 

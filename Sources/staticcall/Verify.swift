@@ -50,9 +50,19 @@ struct Verify: ParsableCommand {
     }
     progress.end()
     for (input, result) in results { report.add(input.path, result) }
+    // A mistyped path must not pass for a clean build.
+    if report.isEmpty, let directory = arguments.files.first?.path { report.add(directory, .failure(nothingFound)) }
     try print(report, &console)
     console.note(Outcome(rawValue: Int32(report.exitCode)) ?? .failure)
     try console.end()
+  }
+
+  private var nothingFound: Refusal {
+    Refusal([
+      Diagnostic(
+        .cannotRead, .error, "nothing to verify: there is no object, archive or linked program in it",
+        help: ["Check the path, and whether the build ran before."])
+    ])
   }
 
   private func print(_ report: VerificationReport, _ console: inout Console) throws {

@@ -70,6 +70,18 @@ import Testing
     #expect(run.output.contains("1 object could not be checked"))
   }
 
+  /// A wrong path must not make a build farm green.
+  @Test func aDirectoryWithNothingToVerifyIsAFailure() async throws {
+    let scratch = try Scratch()
+    try FileManager.default.createDirectory(atPath: scratch.file("notes"), withIntermediateDirectories: true)
+    try scratch.write("text".utf8, to: "notes/a.txt")
+    for format in ["text", "json", "junit"] {
+      let run = try await staticcall(["verify", "--format", format, "notes"], scratch)
+      #expect(run.status == 2)
+      #expect(run.errors.hasPrefix("notes: error: nothing to verify: there is no object"), "\(run.errors)")
+    }
+  }
+
   @Test func aDirectoryThatCannotBeReadIsAFailure() async throws {
     let scratch = try Scratch()
     let run = try await staticcall(["verify", "nowhere"], scratch)

@@ -104,7 +104,7 @@ import Testing
     Damage("a group as its own member", .damaged, "cannot be a member") {
       try $0.setMember(0, to: $0.section(".group"))
     },
-    Damage("a member twice", .damaged, "cannot be a member") { try $0.setMember(1, to: $0.section(".text.shared")) },
+    Damage("a member twice", .damaged, "twice") { try $0.setMember(1, to: $0.section(".text.shared")) },
     Damage("code that no group lists", .damaged, "no group lists it") {
       $0[section: try $0.section(".text"), .flags] |= 0x200  // SHF_GROUP
     },

@@ -164,7 +164,9 @@ struct SectionChecks {
         }
         if let other = memberships.updateValue(index, forKey: SectionIndex(member)) {
           throw .damaged(
-            "section groups \(other) and \(index) both list section \(member) (mold -r writes such; annotate its output instead of its inputs)"
+            other == index
+              ? "section group \(index) lists section \(member) twice"
+              : "section groups \(other) and \(index) both list section \(member); mold -r does that with tables: annotate what it writes, not what it reads"
           )
         }
         group.members.append(SectionIndex(member))

@@ -98,7 +98,7 @@ struct TableVerification {
   /// Reports sites, which are in order, that share bytes; of several at one place the first counts.
   private mutating func reportOverlaps(of sites: some Sequence<CallSite>) {
     var previous: (position: SitePosition, end: Int)?
-    for site in sites where site.position != previous?.position {
+    for site in sites {
       if let previous, previous.position.section == site.section, site.offset.rawValue < previous.end {
         findings.append(
           Finding(
