@@ -221,7 +221,7 @@ struct CodeReader: ~Copyable {
     // All of a large section would take more memory than everything else. Where the order is not what compilers make, all are
     // read, once.
     let tables = object.relocationSections(of: section)
-    let areAscending = try tables.count == 1 && isAscending(tables[0], object)
+    let areAscending = if tables.count == 1 { try isAscending(tables[0], object) } else { false }
     let range = areAscending ? range : 0..<object[section].contentSize
     var all: [CodeRelocation] = []
     for table in tables {
