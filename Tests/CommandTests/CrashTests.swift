@@ -57,24 +57,45 @@ import Testing
     #expect(scratch.contents == ["a.o", "out.o"])
   }
 
+  /// Runs a script in the directory `files` as a user without privileges.
+  private func asAnotherUser(_ script: String, _ scratch: Scratch) async throws -> Run {
+    // The build may lie where that user cannot look.
+    let run = try await shell(
+      """
+      cp "$TOOL" tool; chmod 755 . tool; cd files
+      TOOL=../tool exec setpriv --reuid 1234 --clear-groups --inh-caps=-all sh -c '\(script)'
+      """, scratch)
+    if run.errors.contains("shared libraries") {
+      try Test.cancel("another user cannot run the executable of this build")
+    }
+    return run
+  }
+
   @Test(.enabled(if: getuid() == 0 && tool("setpriv") != nil, "takes root and setpriv to become another user"))
   func inADirectoryThatMayNotBeWrittenOnlyInPlaceWorks() async throws {
     let (scratch, old, new) = try await sample()
-    _ = try await shell("mkdir locked; cp a.o locked; chown 1234 locked/a.o; chmod 555 locked; chmod 755 .", scratch)
-    let user = "setpriv --reuid 1234 --clear-groups --inh-caps=-all"
-    // The build may lie where another user cannot look.
-    _ = try await shell("cp '\(staticcallPath)' tool; chmod 755 tool", scratch)
-    let refused = try await shell("cd locked; \(user) ../tool annotate a.o", scratch)
-    guard !refused.errors.contains("failed to execute"), !refused.errors.contains("shared libraries") else {
-      try Test.cancel("another user cannot run the executable of this build")
-    }
+    _ = try await shell("mkdir files; cp a.o files; chown 1234 files/a.o; chmod 555 files", scratch)
+    let refused = try await asAnotherUser("staticcall annotate a.o", scratch)
     #expect(refused.status == 2)
     #expect(refused.errors.hasPrefix("a.o: error: cannot make a file in "), "\(refused.errors)")
     #expect(refused.errors.contains("--in-place"), "\(refused.errors)")
-    #expect(try bytes(of: scratch.file("locked/a.o")) == old)
-    let done = try await shell("cd locked; \(user) ../tool annotate --in-place a.o", scratch)
+    #expect(try bytes(of: scratch.file("files/a.o")) == old)
+    let done = try await asAnotherUser("staticcall annotate --in-place a.o", scratch)
     #expect(done.status == 0, "\(done.errors)")
-    #expect(try bytes(of: scratch.file("locked/a.o")) == new)
+    #expect(try bytes(of: scratch.file("files/a.o")) == new)
+  }
+
+  /// A file that was to run as its owner must not run as whoever replaced it.
+  @Test(.enabled(if: getuid() == 0 && tool("setpriv") != nil, "takes root and setpriv to become another user"))
+  func anotherOwnerDoesNotGetTheSetUserIDBit() async throws {
+    let (scratch, _, new) = try await sample()
+    _ = try await shell("mkdir files; cp a.o files; chmod 777 files; chmod 6755 files/a.o", scratch)
+    let run = try await asAnotherUser("staticcall annotate a.o", scratch)
+    #expect(run.status == 0, "\(run.errors)")
+    let status = try await shell("stat -c \"%u %a\" files/a.o", scratch)
+    // The group stays where that user is in it.
+    #expect(["1234 755\n", "1234 2755\n"].contains(status.output), "\(status.output)")
+    #expect(try bytes(of: scratch.file("files/a.o")) == new)
   }
 
   /// Runs a script that may mount file systems, which are gone at its end.

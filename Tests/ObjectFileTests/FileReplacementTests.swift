@@ -58,6 +58,40 @@ import Testing
     }
   }
 
+  /// Access lists are attributes that a directory may add: the new file has those of the old one, and no others.
+  @Test(
+    .enabled("python3 is not installed, or the file system has no access lists, or these are not root's rights") {
+      let scratch = try Scratch()
+      return try await run("python3", ["-c", Self.setAccessLists, "."], in: scratch.path).status == 0
+    }, arguments: [false, true])
+  func accessListsAreKeptAndNoneIsInherited(_ hasList: Bool) async throws {
+    let scratch = try Scratch()
+    let path = try await object(in: scratch)
+    try await require("chmod", ["640", path])
+    try await require("python3", ["-c", Self.setAccessLists, scratch.path] + (hasList ? [path] : []))
+    let show =
+      "import os, sys; f = sys.argv[1]; print({n: os.getxattr(f, n) for n in sorted(os.listxattr(f))}, oct(os.stat(f).st_mode))"
+    let before = try await require("python3", ["-c", show, path])
+    #expect(before.contains("capability") == hasList)
+    for output in [path, scratch.file("new.o")] {
+      try carryOut(try addition(), on: path, to: output)
+      #expect(try await require("python3", ["-c", show, output]) == before)
+    }
+  }
+
+  /// Gives a directory a default list, and a file a list and a capability (acl(5), capabilities(7)).
+  private static let setAccessLists = """
+    import os, struct, sys
+    def entries(*e): return struct.pack('<I', 2) + b''.join(struct.pack('<HHI', *x) for x in e)
+    nobody = 0xffffffff
+    os.setxattr(sys.argv[1], 'system.posix_acl_default',
+      entries((1, 7, nobody), (2, 6, 1234), (4, 5, nobody), (16, 7, nobody), (32, 5, nobody)))
+    for file in sys.argv[2:]:
+      os.setxattr(file, 'system.posix_acl_access',
+        entries((1, 6, nobody), (2, 4, 4321), (4, 4, nobody), (16, 4, nobody), (32, 0, nobody)))
+      os.setxattr(file, 'security.capability', struct.pack('<IIIII', 0x02000001, 1 << 7, 0, 0, 0))
+    """
+
   @Test func anotherNameOfTheFileKeepsTheOldContents() async throws {
     let scratch = try Scratch()
     let path = try await object(in: scratch)

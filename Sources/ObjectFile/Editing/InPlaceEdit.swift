@@ -4,7 +4,7 @@ import SystemPackage
 
 /// An edit that is written into the object's own file: behind its end, and then, in one step, the ELF header.
 ///
-/// At any moment the file is the old object or the new one, with more or less behind it. As long as it is not complete a mark stands at its
+/// At any moment the file is the old object or the new one, with more or less behind it. As long as it is not complete a mark stands at the
 /// end (``EditMark``), so that the next run can cut off what belongs to neither.
 struct InPlaceEdit: ~Copyable {
   private let path: FilePath
