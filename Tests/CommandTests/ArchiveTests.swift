@@ -21,13 +21,16 @@ struct ArchiveTests {
   }
 
   /// Members of odd and even sizes, with short and long names, with and without static calls, and one that is no object.
-  private static let names = ["calls.o", "plain.o", "a-member-with-a-long-name.o", "notes.txt", "no-symbols-of-its-own.o"]
+  private static let names = [
+    "calls.o", "plain.o", "a-member-with-a-long-name.o", "notes.txt", "no-symbols-of-its-own.o",
+  ]
 
   private func makeObjects(for target: Target, in scratch: Scratch) async throws {
     try await scratch.make(Sample.direct, "calls.o", for: target)
     try await scratch.make(".globl plain\nplain: CALL f", "plain.o", for: target)
     try await scratch.make(
-      ".globl other\nother: CALL __SCT__a\nJUMP __SCT__c\n.data\n.quad __SCK__a, __SCK__c", "a-member-with-a-long-name.o",
+      ".globl other\nother: CALL __SCT__a\nJUMP __SCT__c\n.data\n.quad __SCK__a, __SCK__c",
+      "a-member-with-a-long-name.o",
       for: target)
     try await scratch.make("CALL __SCT__a\n.data\n.quad __SCK__a", "no-symbols-of-its-own.o", for: target)
     try scratch.write("of no even length".utf8, to: "notes.txt")
@@ -81,7 +84,8 @@ struct ArchiveTests {
     let run = try await staticcall(["annotate", "-v", "lib.a"], scratch)
     #expect(run.output.contains("lib.a(calls.o): 2 call sites"))
     #expect(run.output.contains("lib.a(calls.o)[2]: 2 call sites"), "\(run.output)\(run.errors)")
-    #expect(try await staticcall(["verify", "-v", "lib.a"], scratch).output == "2 objects, 4 table entries: all is well\n")
+    #expect(
+      try await staticcall(["verify", "-v", "lib.a"], scratch).output == "2 objects, 4 table entries: all is well\n")
   }
 
   @Test(.enabled(if: Linker.haveAll, "a linker or a cross compiler is not installed"), arguments: Linker.allCases)
@@ -146,7 +150,8 @@ struct ArchiveTests {
     #expect((run.status, run.errors) == (0, ""))
     #expect(run.output.hasPrefix("thin.a(calls.o): 2 call sites of 2 keys; table of 2 entries written\n"))
     #expect(try Fingerprint(scratch.file("thin.a")) == before)
-    #expect(try await staticcall(["verify", "-v", "calls.o"], scratch).output == "1 object, 2 table entries: all is well\n")
+    #expect(
+      try await staticcall(["verify", "-v", "calls.o"], scratch).output == "1 object, 2 table entries: all is well\n")
     #expect(try await staticcall(["annotate", "thin.a", "-o", "other.a"], scratch).status == 2)
   }
 

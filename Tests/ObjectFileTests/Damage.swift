@@ -33,7 +33,8 @@ struct Damage: Sendable, CustomTestStringConvertible {
 
 /// The cases of ``ObjectFileError`` without what they carry.
 enum ErrorKind {
-  case system, notARegularFile, unusableOutput, notElf, empty, truncated, damaged, unsupportedKind, noMachineCode, archive
+  case system, notARegularFile, unusableOutput, notElf, empty, truncated, damaged, unsupportedKind, noMachineCode,
+    archive
   case unsupportedConstruct, signedModule, changedMeanwhile, cannotRenumber, lostPages, inUse, directoryNotWritable
 }
 

@@ -157,10 +157,12 @@ extension Archive.SymbolIndexPart {
       let place = first + entry * stride
       let header = try number(old, at: place, size, isBigEndian)
       guard let new = newHeaders[header] else {
-        throw .damaged("the archive's index of symbols names file offset \(hex(header)), where no member begins; run ranlib")
+        throw .damaged(
+          "the archive's index of symbols names file offset \(hex(header)), where no member begins; run ranlib")
       }
       guard size == 8 || new <= UInt32.max else {
-        throw .unsupportedConstruct("the archive would be too large for its index of symbols, which has numbers of 32 bits")
+        throw .unsupportedConstruct(
+          "the archive would be too large for its index of symbols, which has numbers of 32 bits")
       }
       for byte in 0..<size {
         let shift = 8 * (isBigEndian ? size - 1 - byte : byte)

@@ -22,7 +22,9 @@ public struct EditedObject: ~Copyable {
     try self.init(plan, layout, in: Image(copying: original.image, room: layout.tail.count))
   }
 
-  private static func layout(_ plan: EditPlan, over original: borrowing ObjectFile) throws(ObjectFileError) -> TailLayout {
+  private static func layout(_ plan: EditPlan, over original: borrowing ObjectFile) throws(ObjectFileError)
+    -> TailLayout
+  {
     if original.isSignedModule { throw .signedModule }
     return try TailLayout(plan, over: original)
   }

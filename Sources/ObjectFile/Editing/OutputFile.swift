@@ -74,7 +74,9 @@ struct OutputFile: ~Copyable {
   // MARK: Contents
 
   /// Copies the whole of `input`.
-  func copyContents(of input: borrowing InputFile) throws(ObjectFileError) { try copy(0..<input.size, of: input, to: 0) }
+  func copyContents(of input: borrowing InputFile) throws(ObjectFileError) {
+    try copy(0..<input.size, of: input, to: 0)
+  }
 
   /// Copies a range of `input` to an offset, in the kernel where that is possible: no copy at all on file systems that can share blocks.
   func copy(_ range: Range<Int>, of input: borrowing InputFile, to offset: Int) throws(ObjectFileError) {
@@ -113,7 +115,8 @@ struct OutputFile: ~Copyable {
       let count = try system("read the file") {
         unsafe try buffer.withUnsafeMutableBytes {
           unsafe try source.read(
-            fromAbsoluteOffset: Int64(range.lowerBound + done), into: UnsafeMutableRawBufferPointer(rebasing: $0[..<wanted]))
+            fromAbsoluteOffset: Int64(range.lowerBound + done),
+            into: UnsafeMutableRawBufferPointer(rebasing: $0[..<wanted]))
         }
       }
       guard count > 0 else { throw .changedMeanwhile }
