@@ -351,7 +351,7 @@ def size_limits(options, cases):
         sizes = case.old.stat().st_size, case.new.stat().st_size
         limits = {0, sizes[0] - 100, sizes[1] - 100, sizes[1], sizes[1] + 300}
         if not options.sample:
-            limits |= set(range(0, sizes[0], 20_000)) | set(range(sizes[0] - 200, sizes[1] + 300, 97))
+            limits |= set(range(0, sizes[0], 20_000)) | set(range(sizes[0] - 200, sizes[1] + 300, 509))
         for limit in sorted(limits):
             case.prepare()
             # The log of the test itself is not limited.
