@@ -122,6 +122,8 @@ def faults_of(run, expected, name):
     if control:
         start = max(control.start() - 60, 0)
         faults.append(f"prints a control character: {printed[start:control.end() + 60]!r}")
+    if re.search("^hostile.o: error: forged", printed, re.MULTILINE):
+        faults.append("a name makes a line of its own")
     if len(printed) > LONGEST_OUTPUT:
         faults.append(f"prints {len(printed)} bytes: {printed[:100]!r}")
     return faults

@@ -24,7 +24,7 @@ extension Listing {
           })
     }
     for change in changes { text += change.text }
-    for stale in staleEntries { text += "  \(stale)\n" }
+    for stale in staleEntries { text += "  \(printable(stale))\n" }
     let codes = Set(sites.compactMap(\.code)).sorted { $0.rawValue < $1.rawValue }
     if !codes.isEmpty {
       text += "To read on: \(codes.map { "staticcall explain \($0.rawValue)" }.joined(separator: ", "))\n"
@@ -66,7 +66,7 @@ extension Listing.Change {
     let place = function.map { "\($0)+0x\(String(functionOffset ?? 0, radix: 16))" }
     let title = place ?? "\(section)+0x\(String(offset, radix: 16))"
     let rows = before.map { ["    -", $0.bytes, $0.text] } + after.map { ["    +", $0.bytes, $0.text] }
-    return "  \(title)  \(callName ?? "a load that nobody needs any more")\n" + Reports.table(rows)
+    return "  \(printable(title))  \(printable(callName ?? "a load that nobody needs any more"))\n" + Reports.table(rows)
   }
 }
 

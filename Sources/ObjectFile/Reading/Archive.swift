@@ -84,8 +84,9 @@ public struct Archive: ~Copyable {
       let name = text(bytes, longNames.lowerBound + offset..<end)
       return Member(name: name.hasSuffix("/") ? String(name.dropLast()) : name, range: range)
     }
-    if field.hasPrefix("#1/"), let length = Int(field.dropFirst(3)), length >= 0, length <= range.count {
+    if field.hasPrefix("#1/"), let length = Int(field.dropFirst(3)) {
       // BSD: the name stands in front of the contents.
+      guard length >= 0, length <= range.count else { return nil }
       let name = bytes.extracting(range).string(at: 0)
       return Member(name: name, range: range.lowerBound + length..<range.upperBound)
     }
