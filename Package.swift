@@ -15,7 +15,9 @@ let strict: [SwiftSetting] = [
 let package = Package(
   name: "staticcall",
   products: [
-    .executable(name: "staticcall", targets: ["staticcall"])
+    .executable(name: "staticcall", targets: ["staticcall"]),
+    // For the package in Fuzzing.
+    .library(name: "StaticCallLibraries", targets: ["Reports", "StaticCalls"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),

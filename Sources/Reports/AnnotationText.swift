@@ -52,6 +52,9 @@ public func grouped(_ number: Int) -> String {
   return digits
 }
 
+/// Wider than this, a cell does not widen its column: one long name would fill every line with spaces.
+private let widestColumn = 200
+
 /// Rows as aligned columns, two spaces apart. Ends in a newline.
 func table(_ rows: [[String]]) -> String {
   let rows = rows.map { $0.map(printable) }
@@ -59,14 +62,14 @@ func table(_ rows: [[String]]) -> String {
   for row in rows {
     for (column, cell) in row.enumerated() {
       if column == widths.count { widths.append(0) }
-      widths[column] = max(widths[column], cell.count)
+      widths[column] = min(max(widths[column], cell.count), widestColumn)
     }
   }
   return rows.map { row in
     var line = ""
     for (column, cell) in row.enumerated() {
       line += cell
-      if column < row.count - 1 { line += String(repeating: " ", count: widths[column] - cell.count + 2) }
+      if column < row.count - 1 { line += String(repeating: " ", count: max(widths[column] - cell.count, 0) + 2) }
     }
     return line + "\n"
   }.joined()

@@ -43,8 +43,19 @@ public func decoded(
 
 /// Text without control characters: a name must not make a line of its own, nor speak to the terminal or to a CI system.
 public func printable(_ text: String) -> String {
+  let text = text.utf8.count > longestText ? shortened(text) : text
   guard text.unicodeScalars.contains(where: isControl) else { return text }
   return text.unicodeScalars.map { isControl($0) ? $0.escaped(asASCII: true) : String($0) }.joined()
+}
+
+/// Longer than this, in bytes, nobody reads a name or a message. Real names, those of C++ templates included, are shorter.
+private let longestText = 8192
+
+/// The start and the end of a text, with a note of what is missing.
+private func shortened(_ text: String) -> String {
+  let scalars = text.unicodeScalars
+  let (start, end) = (String(scalars.prefix(longestText / 4)), String(scalars.suffix(longestText / 8)))
+  return "\(start)...(\(text.utf8.count - start.utf8.count - end.utf8.count) bytes)...\(end)"
 }
 
 private func isControl(_ scalar: Unicode.Scalar) -> Bool {

@@ -122,8 +122,9 @@ public struct Archive: ~Copyable {
       while end < longNames.upperBound, bytes[end] != UInt8(ascii: "\n") { end += 1 }
       return Member(nameBytes: name(bytes, longNames.lowerBound + offset..<end), range: range, header: header)
     }
-    if field.hasPrefix("#1/"), let length = Int(field.dropFirst(3)), length >= 0, length <= range.count {
+    if field.hasPrefix("#1/"), let length = Int(field.dropFirst(3)) {
       // BSD: the name stands in front of the contents, filled up with zeros.
+      guard length >= 0, length <= range.count else { return nil }
       let start = range.lowerBound + length
       let name = trimmed(bytes, range.lowerBound..<start).prefix { $0 != 0 }
       return Member(nameBytes: Array(name), range: start..<range.upperBound, header: header)

@@ -128,6 +128,9 @@ struct SectionChecks {
         throw .damaged("relocation section \(index) uses section \(section.link) as its symbol table")
       }
       let target = sections[Int(section.info)]
+      guard ![.symtab, .strtab, .rela, .rel, .crel, .group, .symtabShndx].contains(target.type) else {
+        throw .damaged("relocation section \(index) applies to section \(section.info), a table that has none")
+      }
       switch section.type {
       case .rela: _ = try recordCount(of: section, size: Relocation.size, "relocation")
       case .rel: _ = try recordCount(of: section, size: 16, "relocation")

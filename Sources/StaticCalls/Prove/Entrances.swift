@@ -218,7 +218,7 @@ struct Entrances {
         let start = behind > 0 ? labels[behind - 1] : 0
         let fromFields = table.map(\.target)
         let fromStart = table.map {
-          Place(section: $0.target.section, offset: $0.target.offset &- ($0.field - start))
+          Place(section: $0.target.section, offset: $0.target.offset &- ($0.field &- start))
         }
         func isSound(_ targets: [Place]) -> Bool {
           targets.allSatisfy { starts[$0.section]?.contains($0.offset) == true }

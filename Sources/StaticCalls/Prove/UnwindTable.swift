@@ -274,7 +274,9 @@ private struct FrameReader {
       default: return nil
       }
       if let advance {
-        location += advance * common.codeAlignment
+        location &+= advance * common.codeAlignment
+        // No function is so long, and a sum of such numbers would be none.
+        guard (0..<1 << 40).contains(location) else { return nil }
         rows.append(location)
       }
     }
