@@ -46,6 +46,9 @@ public enum Pipeline {
     }
   }
 
+  /// With more debugging information than this when it is unpacked, in bytes, an object is listed without source lines.
+  private static let largestUnpackedSize: UInt64 = 256 << 20
+
   /// Lists every use of a trampoline in the object at `path`; on request with the changes that make calls direct, as disassembly.
   public static func list(
     _ path: String, disassembles: Bool = false, _ options: Options
@@ -53,7 +56,9 @@ public enum Pipeline {
     try refusing {
       let object = try ObjectFile(reading: InputFile(FilePath(path)))
       let survey = try surveyObject(object, options, includingData: true)
-      var listing = Listing(survey, object, survey.sites.isEmpty ? nil : SourceLines(path), options)
+      // libdw unpacks compressed sections as a whole.
+      let wantsLines = !survey.sites.isEmpty && object.unpackedSize <= largestUnpackedSize
+      var listing = Listing(survey, object, wantsLines ? SourceLines(path) : nil, options)
       if disassembles { listing.changes = try ChangeLister(survey, object).changes(object) }
       return listing
     }

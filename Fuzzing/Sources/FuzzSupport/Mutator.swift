@@ -57,7 +57,7 @@ private struct Mutator {
   /// A value that is nearly `old`, or at a border, or anything.
   private mutating func value(near old: UInt64) -> UInt64 {
     switch below(9) {
-    case 0: return pick([0, 1, 2, 4, 8, 0x7f, 0x80, 0xff, 0xff00, 0xffff, 0x7fff_ffff, 0xffff_ffff, .max, .max - 7])
+    case 0: return pick([0, 1, 2, 4, 8, 0x7f, 0x80, 0xff, 0xff00, 0xffff, 0x7fff_ffff, 0xffff_ffff, .max, .max - 7, 1 << 63, (1 << 63) - 1])
     case 1: return 1 << random() % 64
     case 2: return UInt64(below(sectionCount + 2))
     case 3: return UInt64(bytes.count - base) &- UInt64(below(9))
