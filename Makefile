@@ -5,9 +5,13 @@ DESTDIR ?=
 STATICCALL_DEBUG = .build/debug/staticcall
 STATICCALL_RELEASE = .build/static/release/staticcall
 KERNEL = .build/kernel
+FUZZ_SECONDS ?= 120
+FUZZ_WORK ?= .build/fuzz
+# libFuzzer without its main function, from the toolchain.
+FUZZER = $(wildcard $(dir $(realpath $(shell command -v swiftc)))../lib/clang/*/lib/*/libclang_rt.fuzzer_no_main-$(shell uname -m).a)
 
-.PHONY: help deps build demo test lint format parity equality coverage equivalence random mutants kill-test bench release install \
-  clean
+.PHONY: help deps build demo test lint format parity equality coverage equivalence random mutants hostile fuzz kill-test bench \
+  release install clean
 
 help:
 	@echo 'make demo      install what is missing, build, and show staticcall at work on a small program'
@@ -24,6 +28,8 @@ help:
 	@echo 'make random    random programs, run before and after'
 	@echo 'make mutants   single faults in sound tables, each of which verify must report'
 	@echo 'make kill-test  kill, interrupt and hinder runs at every step, and look at what is left'
+	@echo 'make hostile   files that are made to crash, hang, flood or fool the tool'
+	@echo 'make fuzz      coverage-guided fuzzing, FUZZ_SECONDS=$(FUZZ_SECONDS) for each of the fuzzers; work in FUZZ_WORK=$(FUZZ_WORK)'
 	@echo 'make bench     time against cp and objtool, and measure what a call costs'
 	@echo 'make deps      install the Debian packages that are missing'
 	@echo 'make clean     remove everything that was built'
@@ -41,6 +47,7 @@ demo: build
 test: deps
 	swift build --build-tests
 	swift test --skip-build --disable-xctest
+	/usr/bin/python3 Scripts/hostile.py --staticcall $(STATICCALL_DEBUG) --sample 40 --seconds 10
 	@Scripts/kernel-parity $(STATICCALL_DEBUG) $(KERNEL) --sample 40
 	/usr/bin/python3 Scripts/equality.py --staticcall $(STATICCALL_DEBUG) --sample 120 --tools-every 4 $(LIBRARIES)
 	/usr/bin/python3 Scripts/coverage.py --staticcall $(STATICCALL_DEBUG) --sample 10 --levels=-O0,-O2,-Os --run
@@ -53,11 +60,11 @@ test: deps
 
 lint:
 	@Scripts/deps build
-	swift format lint --strict --recursive --parallel Package.swift Sources Tests
+	swift format lint --strict --recursive --parallel Package.swift Sources Tests Fuzzing
 	swift test --disable-xctest --filter TidyTests
 
 format:
-	swift format --in-place --recursive --parallel Package.swift Sources Tests
+	swift format --in-place --recursive --parallel Package.swift Sources Tests Fuzzing
 
 release:
 	@Scripts/deps build
@@ -95,6 +102,17 @@ mutants: deps release
 
 kill-test: deps release
 	/usr/bin/python3 Scripts/kill-test.py --staticcall $(STATICCALL_RELEASE)
+
+hostile: deps release
+	/usr/bin/python3 Scripts/hostile.py --staticcall $(STATICCALL_RELEASE)
+
+# Optimised, and with every check: a trap is a finding. clang's instrumentation for libFuzzer in all Swift modules; the C libraries have none.
+fuzz: deps build
+	swift build --package-path Fuzzing --scratch-path .build/fuzzing -c release --sanitize address \
+	  -Xswiftc -sanitize-coverage=edge,indirect-calls,trace-cmp,inline-8bit-counters,pc-table -Xswiftc -use-ld=lld \
+	  -Xlinker $(FUZZER) -Xlinker -lstdc++
+	/usr/bin/python3 Scripts/fuzz.py --fuzzers .build/fuzzing/release --staticcall $(STATICCALL_DEBUG) \
+	  --work $(FUZZ_WORK) --seconds $(FUZZ_SECONDS)
 
 bench: deps release
 	@modules=$$(Scripts/kernel-modules $(KERNEL)) && \

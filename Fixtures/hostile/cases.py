@@ -475,7 +475,7 @@ def _(elf):
     )
 
 
-@case("z_table_1M_broken", "SC016", list=0, verify=1)
+@case("z_table_1M_broken", "SC101", list=0, verify=1)
 def _(elf):
     table(elf, bytes(8 << 20))
 

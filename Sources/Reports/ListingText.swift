@@ -86,7 +86,8 @@ extension Listing.Change {
     let place = function.map { "\($0)+0x\(String(functionOffset ?? 0, radix: 16))" }
     let title = place ?? "\(section)+0x\(String(offset, radix: 16))"
     let rows = before.map { ["    -", $0.bytes, $0.text] } + after.map { ["    +", $0.bytes, $0.text] }
-    return "  \(printable(title))  \(printable(callName ?? "a load that nobody needs any more"))\n" + Reports.table(rows)
+    return "  \(printable(title))  \(printable(callName ?? "a load that nobody needs any more"))\n"
+      + Reports.table(rows)
   }
 }
 

@@ -73,7 +73,10 @@ public struct Listing: Sendable {
     let present = Set(survey.table.entries.compactMap(\.site))
     let places = survey.places(in: object)
     machine = object.machine
-    staleEntries = plan.stale.map { "entry \($0.entry.number): \($0.reason)" }
+    staleEntries = plan.stale.prefix(Places.listedFindings).map { "entry \($0.entry.number): \($0.reason)" }
+    if plan.stale.count > staleEntries.count {
+      staleEntries.append("and \(plan.stale.count - staleEntries.count) more")
+    }
     table =
       if survey.table.sections.isEmpty {
         .none

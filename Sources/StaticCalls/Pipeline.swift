@@ -74,6 +74,9 @@ public enum Pipeline {
     }
   }
 
+  /// With more debugging information than this when it is unpacked, in bytes, an object is listed without source lines.
+  private static let largestUnpackedSize: UInt64 = 256 << 20
+
   /// Lists every use of a trampoline in the object at `path`; on request with the changes that make calls direct, as disassembly.
   public static func list(
     _ path: FilePath, disassembles: Bool = false, _ options: Options
@@ -126,7 +129,8 @@ public enum Pipeline {
     _ object: borrowing ObjectFile, linesFrom path: FilePath?, _ disassembles: Bool, _ options: Options
   ) throws -> Listing {
     let survey = try surveyObject(object, options, includingData: true)
-    var listing = Listing(survey, object, SourceLines(survey.sites.isEmpty ? nil : path?.bytes), options)
+    let hasLines = !survey.sites.isEmpty && object.unpackedSize <= largestUnpackedSize
+    var listing = Listing(survey, object, SourceLines(hasLines ? path?.bytes : nil), options)
     if disassembles { listing.changes = try ChangeLister(survey, object).changes(object) }
     return listing
   }

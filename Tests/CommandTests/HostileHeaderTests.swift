@@ -47,6 +47,9 @@ import Testing
   static let tables = [
     Case("relocations of 2^60 bytes") { $0[section: try $0.section(".rela.text"), .length] = 24 << 55 },
     Case("relocations of 0 bytes each") { $0[section: try $0.section(".rela.text"), .entrySize] = 0 },
+    Case("relocations of the symbol table") {
+      $0[section: try $0.section(".rela.text"), .info] = UInt64($0.symbolTable)
+    },
     Case("a relocation of symbol 2^32 - 1") {
       $0[relocation: 0, of: try $0.section(".rela.text"), .symbol] = 0xffff_ffff
     },

@@ -58,11 +58,51 @@ import Testing
     }
   }
 
+  /// Addresses as far out as a number goes, of a table of distances: what counts from there must not end in an overflow.
+  @Test(arguments: [1 << 32, 1 << 62, 1 << 63, (1 << 63) - 1] as [UInt64], Target.allCases)
+  func addendsMayReachPastAllNumbers(_ addend: UInt64, _ target: Target) async throws {
+    let address = target == .x86_64 ? "lea table(%rip), %rax" : "adrp x9, table\nadd x9, x9, :lo12:table"
+    let source =
+      SmallObject.source(target)
+      + "\n.text\n\(address)\n.section .rodata,\"a\"\n.p2align 2\n.word 0\ntable:\n.long other - ., caller - .\n"
+    let scratch = try Scratch()
+    var elf = try ElfBytes(file: await scratch.assemble(portable: source, for: target))
+    let relocations = try elf.section(".rela.text")
+    for number in 0..<(elf.contents(ofSection: relocations).count / 24) {
+      elf[relocation: number, of: relocations, .addend] = addend
+    }
+    try scratch.write(elf.bytes, to: "hostile.o")
+    for command in ["list", "verify", "annotate"] {
+      let run = try await staticcallGuarded([command], ["hostile.o"], in: scratch)
+      #expect((0...1).contains(run.status), "\(command): \(run.errors.suffix(300))")
+    }
+  }
+
   @Test(arguments: [1 << 32, 1 << 40, 1 << 62, 1 << 63] as [UInt64], Target.allCases)
   func aHugeAlignmentOfTheTableIsNotFilledWithZeros(_ alignment: UInt64, _ target: Target) async throws {
     _ = try await expectOrdinaryEnd(target) { elf in
       elf[section: try elf.section(".static_call_sites"), .alignment] = alignment
     }
+  }
+
+  /// A gigabyte of debugging information, or what says it is, in a few bytes: nobody needs it.
+  @Test(arguments: [".debug_info", ".zdebug_info"], Target.allCases)
+  func debuggingInformationIsNotUnpackedAtAnyPrice(_ name: String, _ target: Target) async throws {
+    let scratch = try Scratch()
+    let source = SmallObject.source(target) + "\n.section \(name),\"\",%progbits\n.zero 64\n"
+    var elf = try ElfBytes(file: await scratch.assemble(portable: source, for: target))
+    let section = try elf.section(name)
+    let packed = [UInt8](repeating: 0, count: 1 << 20)
+    if name.hasPrefix(".z") {
+      elf.replace(section, with: Array("ZLIB".utf8) + [0, 0, 1, 0, 0, 0, 0, 0, 0x78, 0x9c] + packed)
+    } else {
+      let header: [UInt8] = [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0]
+      elf.replace(section, with: header + [0x78, 0x9c] + packed)
+      elf[section: section, .flags] |= 0x800
+    }
+    try scratch.write(elf.bytes, to: "hostile.o")
+    let run = try await staticcallGuarded(["list"], ["hostile.o"], in: scratch)
+    #expect(run.status == 0, "\(run.errors)")
   }
 
   @Test(arguments: Target.allCases)

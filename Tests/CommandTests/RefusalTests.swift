@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// Files that staticcall does not handle: each is refused with its own message by every command, and nothing is written.
-@Suite(.timeLimit(.minutes(5))) struct RefusalTests {
+@Suite(.timeLimit(.minutes(15))) struct RefusalTests {
   struct Input: CustomStringConvertible, Sendable {
     var description: String
     var message: String

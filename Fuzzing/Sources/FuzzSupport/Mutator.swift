@@ -57,7 +57,11 @@ private struct Mutator {
   /// A value that is nearly `old`, or at a border, or anything.
   private mutating func value(near old: UInt64) -> UInt64 {
     switch below(9) {
-    case 0: return pick([0, 1, 2, 4, 8, 0x7f, 0x80, 0xff, 0xff00, 0xffff, 0x7fff_ffff, 0xffff_ffff, .max, .max - 7])
+    case 0:
+      return pick([
+        0, 1, 2, 4, 8, 0x7f, 0x80, 0xff, 0xff00, 0xffff, 0x7fff_ffff, 0xffff_ffff, .max, .max - 7, 1 << 63,
+        (1 << 63) - 1,
+      ])
     case 1: return 1 << random() % 64
     case 2: return UInt64(below(sectionCount + 2))
     case 3: return UInt64(bytes.count - base) &- UInt64(below(9))
@@ -196,8 +200,10 @@ private struct Mutator {
     guard let code = section(isCode: true) else { return false }
     if number(base + 0x12, 2) == 62 {
       let opcodes: [[UInt8]] = [
-        [0xe8], [0xe9], [0x0f, 0x84], [0xff, 0x15], [0xff, 0x25], [0x67, 0xe8], [0x66], [0xff, 0xd0], [0xff, 0xe0], [0xc3],
-        [0xcc], [0xeb, 0], [0x74, 2], [0xe2, 0xfe], [0x90], [0x48, 0x8b], [0x48, 0x8d], [0x49, 0xba], [0xb8], [0x41], [0x62],
+        [0xe8], [0xe9], [0x0f, 0x84], [0xff, 0x15], [0xff, 0x25], [0x67, 0xe8], [0x66], [0xff, 0xd0], [0xff, 0xe0],
+        [0xc3],
+        [0xcc], [0xeb, 0], [0x74, 2], [0xe2, 0xfe], [0x90], [0x48, 0x8b], [0x48, 0x8d], [0x49, 0xba], [0xb8], [0x41],
+        [0x62],
       ]
       let opcode = pick(opcodes)
       let start = code.place.start + below(code.place.size)
@@ -206,12 +212,14 @@ private struct Mutator {
       return true
     }
     let words: [UInt64] = [
-      0x9400_0000, 0x1400_0000, 0xd63f_0100, 0xd61f_0100, 0xd65f_03c0, 0x9000_0008, 0xf940_0108, 0x5800_0048, 0xd503_201f,
+      0x9400_0000, 0x1400_0000, 0xd63f_0100, 0xd61f_0100, 0xd65f_03c0, 0x9000_0008, 0xf940_0108, 0x5800_0048,
+      0xd503_201f,
       0x9100_0108, 0xd280_0008, 0x5400_0040, 0xb400_0040, 0xaa08_03e9, 0xa9bf_7bfd, 0,
     ]
     let word = pick(words)
     return set(
-      code.place.start + 4 * below(code.place.size / 4), 4, oneIn(3) ? word | random() % 64 : oneIn(3) ? word | random() % 32 << 5 : word)
+      code.place.start + 4 * below(code.place.size / 4), 4,
+      oneIn(3) ? word | random() % 64 : oneIn(3) ? word | random() % 32 << 5 : word)
   }
 
   /// Changes a number of any section: unwind tables, alternatives, addresses, entries of tables.

@@ -148,18 +148,28 @@ struct Places {
       functionOffset: function?.distance)
   }
 
-  /// Findings as they are reported. The help for a code follows its first finding.
+  /// How many findings of one code an object is told of, before they are only counted.
+  static let listedFindings = 1000
+
+  /// Findings as they are reported. The help for a code follows its first finding; more than ``listedFindings`` of one code end in
+  /// a number.
   static func diagnostics(_ findings: [Finding], in object: borrowing ObjectFile) -> [Diagnostic] {
     guard !findings.isEmpty else { return [] }
     let places = Places(of: Set(findings.compactMap(\.section)), in: object)
-    var helped: Set<Code> = []
+    var numbers: [Code: Int] = [:]
     var diagnostics: [Diagnostic] = []
     for finding in findings {
+      numbers[finding.code, default: 0] += 1
+      guard let number = numbers[finding.code], number <= listedFindings else { continue }
       let location = finding.section.map { places.locate(finding.offset, of: $0, object) }
       diagnostics.append(
         Diagnostic(
           finding.code, finding.severity, at: location, finding.message,
-          help: helped.insert(finding.code).inserted ? finding.code.help : []))
+          help: number == 1 ? finding.code.help : []))
+    }
+    for (code, number) in numbers.sorted(by: { $0.key.rawValue < $1.key.rawValue }) where number > listedFindings {
+      let severity = findings.first { $0.code == code }?.severity ?? .error
+      diagnostics.append(Diagnostic(code, severity, "and \(number - listedFindings) more of this kind"))
     }
     return diagnostics
   }

@@ -274,9 +274,7 @@ private struct FrameReader {
       default: return nil
       }
       if let advance {
-        location &+= advance * common.codeAlignment
-        // No function is so long, and a sum of such numbers would be none.
-        guard (0..<1 << 40).contains(location) else { return nil }
+        location += advance * common.codeAlignment
         rows.append(location)
       }
     }

@@ -27,7 +27,7 @@ struct ExistingTable {
     _ section: Section, _ type: RelocationType, _ object: borrowing ObjectFile
   ) throws(ObjectFileError) {
     checkHeader(of: section, isUserTable: object.name(of: section.index) == Options.userTable)
-    guard section.type == .progbits else { return }
+    guard section.type == .progbits, isWorthReading(section, object) else { return }
     checkContents(of: section, object)
     var fields = [Field](repeating: Field(), count: Int(section.size) / Self.fieldSize)
     for table in object.relocationSections(of: section.index) {
@@ -58,6 +58,22 @@ struct ExistingTable {
           table: section.index, number: number, site: fields[2 * number], key: fields[2 * number + 1], type, object))
     }
   }
+
+  /// Whether the table has relocations for most of its entries, or few entries: a section may have the name and a million zeros.
+  private mutating func isWorthReading(_ section: Section, _ object: borrowing ObjectFile) -> Bool {
+    let entries = section.contentSize / Self.entrySize
+    let relocations = object.relocationSections(of: section.index).reduce(0) {
+      $0 + object[$1].contentSize / Relocation.size
+    }
+    guard entries > relocations + Self.entriesReadAnyway else { return true }
+    faults.append(
+      Finding(
+        .tableSection, .error, section: section.index,
+        "the table has \(entries) entries and \(relocations) relocations, where each entry must have two"))
+    return false
+  }
+
+  private static let entriesReadAnyway = 10_000
 
   private mutating func checkHeader(of section: Section, isUserTable: Bool) {
     func fault(_ message: String) {
