@@ -28,7 +28,7 @@ extension Pipeline {
         })
       edits[position] = edit
     }
-    guard !isDryRun, outcomes.mayBeWritten else { return outcomes.heldBackTogether }
+    guard !isDryRun, outcomes.mayBeWritten else { return outcomes.toReport }
     if !edits.isEmpty {
       try EditedArchive(edits, of: archive).write(to: output ?? path, from: input, options.writing)
     } else if let output {
@@ -68,7 +68,7 @@ extension Pipeline {
       }
       guard outcomes.mayBeWritten else { break }
     }
-    return outcomes.heldBackTogether
+    return outcomes.toReport
   }
 
   private static func attempt(_ name: MemberName, _ body: () throws -> Annotation) -> Annotated {
@@ -96,13 +96,11 @@ extension [Pipeline.Annotated] {
     }
   }
 
-  /// The outcomes as they are when one of them stands in the way of all.
-  fileprivate var heldBackTogether: [Pipeline.Annotated] {
+  /// What there is to say: where members stand in the way of all, only these, for nothing became of the others.
+  fileprivate var toReport: [Pipeline.Annotated] {
     guard !mayBeWritten else { return self }
-    return map { outcome in
-      guard case .success(var annotation) = outcome.result, annotation.change == .written else { return outcome }
-      annotation.change = .heldBack
-      return Pipeline.Annotated(member: outcome.member, result: .success(annotation))
+    return filter { outcome in
+      if case .success(let annotation) = outcome.result { annotation.change == .heldBack } else { true }
     }
   }
 }
