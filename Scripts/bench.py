@@ -222,7 +222,7 @@ def batch_commands(tools, modules, directory):
             cp, [tools.cp, "-r", str(originals), str(copied)], lambda: shutil.rmtree(copied, ignore_errors=True), cp
         ),
         Command("annotate, replacing", annotate(tools, f"@{response}"), fresh_copies(annotated, response), cp),
-        Command("annotate -j 1, replacing", annotate(tools, "-j1", f"@{response}"), fresh_copies(annotated, response), cp),
+        Command("annotate -j 1, replacing", annotate(tools, "-j", "1", f"@{response}"), fresh_copies(annotated, response), cp),
     ]
 
 

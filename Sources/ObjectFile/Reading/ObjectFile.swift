@@ -198,6 +198,18 @@
     }
   }
 
+  /// Whether the relocations of a `SHT_RELA` section are in ascending order of their offsets.
+  public func relocationsAscend(in section: SectionIndex) throws(ObjectFileError) -> Bool {
+    try withUncheckedRelocations(in: section) { relocations in
+      var last: UInt64 = 0
+      for position in relocations.indices {
+        if relocations[position].storedOffset < last { return false }
+        last = relocations[position].storedOffset
+      }
+      return true
+    }
+  }
+
   private func withUncheckedRelocations<Result>(
     in section: SectionIndex, _ body: (Span<Relocation>) throws(ObjectFileError) -> Result
   ) throws(ObjectFileError) -> Result {

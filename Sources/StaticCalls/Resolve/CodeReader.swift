@@ -245,14 +245,7 @@ struct CodeReader: ~Copyable {
     _ table: SectionIndex, _ object: borrowing ObjectFile
   ) throws(ObjectFileError) -> Bool {
     if let known = isAscending[table] { return known }
-    let isAscending = try object.withRelocations(in: table) { relocations in
-      var last: UInt64 = 0
-      for position in relocations.indices {
-        if relocations[position].storedOffset < last { return false }
-        last = relocations[position].storedOffset
-      }
-      return true
-    }
+    let isAscending = try object.relocationsAscend(in: table)
     self.isAscending[table] = isAscending
     return isAscending
   }
