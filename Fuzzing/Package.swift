@@ -6,11 +6,17 @@ import PackageDescription
 /// instrumentation of libFuzzer in every module, and links libFuzzer, which lies in the toolchain.
 let package = Package(
   name: "fuzzing",
-  dependencies: [.package(name: "staticcall", path: "..")],
+  dependencies: [
+    .package(name: "staticcall", path: ".."),
+    .package(url: "https://github.com/apple/swift-system", from: "1.8.0"),
+  ],
   targets: [
     .target(
       name: "FuzzSupport",
-      dependencies: [.product(name: "StaticCallLibraries", package: "staticcall")],
+      dependencies: [
+        .product(name: "StaticCallLibraries", package: "staticcall"),
+        .product(name: "SystemPackage", package: "swift-system"),
+      ],
       swiftSettings: [.swiftLanguageMode(.v6)]),
     .executableTarget(name: "fuzz-verify", dependencies: ["FuzzSupport"], swiftSettings: [.swiftLanguageMode(.v6)]),
     .executableTarget(name: "fuzz-annotate", dependencies: ["FuzzSupport"], swiftSettings: [.swiftLanguageMode(.v6)]),

@@ -1,16 +1,14 @@
 import Glibc
 import Reports
 import StaticCalls
-
-/// How the library names files.
-typealias Path = String
+import SystemPackage
 
 /// One input: a file that exists in memory only, and the options that its last byte stands for. They stand at the end, so that what is
 /// in front of them is a file like any other.
 public final class Subject {
   private let bytes: UnsafeRawBufferPointer
   private let descriptor: CInt
-  private let path: Path
+  private let path: FilePath
   private var options = Options()
   private let bits: UInt8
 
@@ -33,13 +31,17 @@ public final class Subject {
     bits = data[size - 1]
     descriptor = open(Self.input, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
     guard descriptor >= 0, write(descriptor, data, size - 1) == size - 1 else { fail("no file in memory") }
-    path = Path(Self.input)
+    path = FilePath(Self.input)
     options.callsThroughKeys = bits & 1 != 0
     options.isModule = bits & 6 == 2
     options.addMissingKeys = bits & 6 == 4
     options.rebuildsTable = bits & 8 != 0
     options.includesAlternatives = bits & 16 != 0
     options.rewritesCalls = bits & 0xe0 != 0xe0
+    if bits & 0xe0 == 0xc0 {
+      options.layout = .user
+      options.tableSections = [Options.userTable]
+    }
   }
 
   deinit { close(descriptor) }
@@ -60,11 +62,14 @@ public final class Subject {
     case 3: _ = report.github()
     default: break
     }
-    if case .success(let listing) = result({ try Pipeline.list(path, disassembles: true, reading) }) {
-      _ = listing.text(for: path)
-      if bits >> 5 == 4 { _ = succeed { try ListingDocument([(path, listing)]).text() } }
+    var document = ListingDocument()
+    for listed in (try? result { try Pipeline.listAll(path, disassembles: true, reading) }.get()) ?? [] {
+      guard case .success(let listing) = listed.result else { continue }
+      expectPrintable(listing.text(for: path.text))
+      document.add(path, listed.member, listing, isSummary: false)
     }
-    if let comparison = try? Pipeline.compare(path, path, reading), !comparison.differences.isEmpty {
+    if bits >> 5 == 4 { _ = succeed { try document.text() } }
+    if case .success(let comparison) = Pipeline.compare(path, path, reading), !comparison.differences.isEmpty {
       fail("a file differs from itself:\n\(comparison.text)")
     }
     expectUntouched()
@@ -76,7 +81,7 @@ public final class Subject {
   /// was written is right, and a second run has nothing to add.
   public func annotate() {
     let before = result { try Pipeline.verify(path, options) }
-    let outcome = result { try Pipeline.annotate(path, output: Path(Self.output), options) }
+    let outcome = result { try annotate(path, output: FilePath(Self.output)) }
     expectUntouched()
     defer { unlink(Self.output) }
     switch outcome {
@@ -85,29 +90,38 @@ public final class Subject {
       // These say that staticcall itself is wrong, or that memory or files ran out.
       let suspicious: [Code] = [.selfCheck, .systemFailure, .changedMeanwhile]
       for diagnostic in refusal.diagnostics where suspicious.contains(diagnostic.code) {
-        fail(diagnostic.text(for: path))
+        fail(diagnostic.text(for: path.text))
       }
       if access(Self.output, F_OK) == 0 { fail("refused and written") }
-    case .success(let annotation):
+    case .success(nil): break
+    case .success(let annotation?):
       check(annotation, faultsBefore: faults(of: before))
     }
   }
 
+  /// What becomes of an object. In an archive the first member that is refused, or else the first one, stands for all; `nil` where there is
+  /// none to look at.
+  private func annotate(_ path: FilePath, output: FilePath? = nil, isDryRun: Bool = false) throws -> Annotation? {
+    let outcomes = try Pipeline.annotate(path, output: output, isDryRun: isDryRun, options).map(\.result)
+    for case .failure(let refusal) in outcomes { throw refusal }
+    return try outcomes.first?.get()
+  }
+
   private func check(_ annotation: Annotation, faultsBefore: Set<Code>) {
     guard access(Self.output, F_OK) == 0 else { fail("done, and nothing written") }
-    let written = Path(Self.output)
+    let written = FilePath(Self.output)
     let verification = result { try Pipeline.verify(written, options) }
     guard case .success(let after) = verification else { fail("verify cannot read the outcome: \(verification)") }
     // What verify finds besides tables, annotate does not mend, and must not make.
     for diagnostic in after.diagnostics where diagnostic.severity == .error {
       let isOfTables = ![.staleSignature, .staleAddressTable, .mixedTables].contains(diagnostic.code)
-      if isOfTables || !faultsBefore.contains(diagnostic.code) { fail("after annotate: \(diagnostic.text(for: path))") }
+      if isOfTables || !faultsBefore.contains(diagnostic.code) { fail("after annotate: \(diagnostic.text(for: path.text))") }
     }
-    let again = result { try Pipeline.annotate(written, isDryRun: true, options) }
-    guard case .success(let second) = again else { fail("annotate cannot read its own outcome: \(again)") }
+    let again = result { try annotate(written, isDryRun: true) }
+    guard case .success(let second?) = again else { fail("annotate cannot read its own outcome: \(again)") }
     switch second.change {
     case .upToDate, .noStaticCalls: break
-    case .written, .wouldWrite, .heldBack: fail("a second run would change the outcome:\n\(second.text(for: path))")
+    case .written, .wouldWrite, .heldBack: fail("a second run would change the outcome:\n\(second.text(for: path.text))")
     }
     if second.entries != annotation.entries { fail("\(annotation.entries) entries became \(second.entries)") }
   }

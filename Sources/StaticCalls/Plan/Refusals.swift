@@ -110,7 +110,7 @@ extension TablePlan {
       case .missing where !options.addMissingKeys:
         problem = (.missingKey, "the object has no symbol \(name), the key of this call")
       case .ambiguous:
-        problem = (.ambiguousKey, "several local symbols \(name), and none is known to belong to this call")
+        problem = (.ambiguousKey, "several symbols \(name), and none is known to belong to this call")
       case .symbol(let key) where !isAlignedKey(key, in: object):
         problem = (.keyAlignment, "the key \(name) of this call is not aligned to 4 bytes")
       default: continue

@@ -40,7 +40,10 @@ extension TrampolineIndex {
         // Two of one name in what looks like one file: the file symbol between them is gone.
         return keys.count == 1 && candidates.localTrampolines[own] == 1 ? .symbol(keys[0]) : .ambiguous
       }
-      if let shared = candidates.shared[trampoline.callName] { return .symbol(shared) }
+      if let shared = candidates.shared[trampoline.callName] {
+        // Two global symbols of one name are damage; which of them comes first may change with an edit.
+        return shared.count == 1 ? .symbol(shared[0]) : .ambiguous
+      }
       let unclaimed = trampoline.binding == .local ? [] : candidates.unclaimed[trampoline.callName] ?? []
       switch unclaimed.count {
       case 0: return options.isModule ? .trampoline : .missing
@@ -63,7 +66,7 @@ private struct KeyCandidates {
   var localTrampolines: [LocalCall: Int] = [:]
   var local: [LocalCall: [SymbolIndex]] = [:]
   /// Keys that are not local, by name.
-  var shared: [[UInt8]: SymbolIndex] = [:]
+  var shared: [[UInt8]: [SymbolIndex]] = [:]
   /// Local keys without a local trampoline beside them, by name: made local after they were compiled.
   var unclaimed: [[UInt8]: [SymbolIndex]] = [:]
 
@@ -74,7 +77,7 @@ private struct KeyCandidates {
     for (name, keys) in index.keys {
       for key in keys {
         guard key.binding == .local else {
-          if shared[name] == nil { shared[name] = key.symbol }
+          shared[name, default: []].append(key.symbol)
           continue
         }
         let call = LocalCall(name: name, file: key.file)
