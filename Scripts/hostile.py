@@ -169,15 +169,15 @@ class Checker:
         self.run("verify", ["verify", self.name], expected["verify"], self.name)
         self.run("diff", ["diff", self.name, self.name], expected["diff"], self.name)
         output = self.directory / "out.o"
-        self.run("annotate -o", ["annotate", "-o", "out.o", self.name], expected["annotate"], self.name)
-        refused = isinstance(expected["annotate"], str)
+        self.run("annotate -o", ["annotate", "-o", "out.o", self.name], expected["annotate -o"], self.name)
+        refused = isinstance(expected["annotate -o"], str)
         if output.exists() == refused:
             self.faults.append("annotate -o: " + ("refused and written" if refused else "nothing written"))
         if output.exists():
             output.unlink()
         if fingerprint(file) != first:
             self.faults.append("the input was changed")
-        self.check_in_place(file, refused)
+        self.check_in_place(file, isinstance(expected["annotate"], str))
         left = sorted(set(os.listdir(self.directory)) - set(before))
         if left:
             self.faults.append(f"files left behind: {left}")

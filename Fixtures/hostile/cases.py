@@ -21,8 +21,8 @@ def all_cases():
     return _cases
 
 
-def case(name, expected=None, *, list=None, verify=None, diff=None, file="hostile.o", raw=False):
-    """Registers a case. `expected` is what annotate does; the others do the same unless they are given."""
+def case(name, expected=None, *, output=None, list=None, verify=None, diff=None, file="hostile.o", raw=False):
+    """Registers a case. `expected` is what annotate does; the others, annotate -o included, do the same unless they are given."""
 
     def register(function):
         def make(base, machine, place):
@@ -35,6 +35,7 @@ def case(name, expected=None, *, list=None, verify=None, diff=None, file="hostil
         reading = expected if list is None else list
         outcome = {
             "annotate": expected,
+            "annotate -o": expected if output is None else output,
             "list": reading,
             "verify": expected if verify is None else verify,
             # diff of a file with itself: it reads what list reads.
@@ -81,8 +82,8 @@ header("c_data_be", KIND, "data", 2)
 header("c_version_0", DAMAGED, "ident_version", 0)
 header("c_e_version_9", DAMAGED, "version", 9)
 header("c_etype_none", KIND, "type", 0)
-header("c_etype_exec", KIND, "type", 2, verify=0, diff=0)
-header("c_etype_dyn", KIND, "type", 3, verify=0, diff=0)
+header("c_etype_exec", KIND, "type", 2, list=0, verify=0, diff=0)
+header("c_etype_dyn", KIND, "type", 3, list=0, verify=0, diff=0)
 header("c_etype_core", KIND, "type", 4)
 header("c_etype_bad", KIND, "type", 0xBEEF)
 header("c_machine_386", KIND, "machine", 3)
@@ -720,7 +721,8 @@ def _(elf):
 
 # Archives
 
-ARCHIVE = {"expected": "SC006", "list": "SC006", "file": "hostile.a", "raw": True}
+# diff compares objects and images.
+ARCHIVE = {"diff": "SC006", "file": "hostile.a", "raw": True}
 
 
 def member(name, data, size=None, mark=b"`\n"):
@@ -730,7 +732,9 @@ def member(name, data, size=None, mark=b"`\n"):
 
 
 def archive(name, contents, verify, magic=b"!<arch>\n", **others):
-    case(name, verify=verify, **{**ARCHIVE, **others})(
+    """What is wrong with the archive is wrong for every command; what verify finds in its members is no error for the others."""
+    same = verify if isinstance(verify, str) else 0
+    case(name, verify=verify, **{**ARCHIVE, "expected": same, **others})(
         lambda base, machine, place: magic + contents(base)
     )
 
@@ -740,7 +744,7 @@ def sized(size):
 
 
 archive("ar_empty", lambda base: b"", 0)
-archive("ar_magic_short", lambda base: b"", "SC002", magic=b"!<arch>", expected="SC002", list="SC002")
+archive("ar_magic_short", lambda base: b"", "SC002", magic=b"!<arch>", diff="SC002")
 archive("ar_one", lambda base: member(b"a.o/", base), 1)
 archive("ar_bad_header", lambda base: b"x" * 60, "SC003")
 archive("ar_bad_mark", lambda base: member(b"a.o/", base, mark=b"xx"), "SC003")
@@ -757,25 +761,25 @@ archive("ar_long_oob", lambda base: member(b"//", b"a.o/\n") + member(b"/999999"
 archive("ar_long_negative", lambda base: member(b"//", b"a.o/\n") + member(b"/-1", base), "SC003")
 archive("ar_long_no_table", lambda base: member(b"/0", base), "SC003")
 archive("ar_long_no_end", lambda base: member(b"//", b"a" * 70000) + member(b"/0", base), 1)
-archive("ar_index_oob", lambda base: member(b"/", struct.pack(">II", 1, 0xFFFFFFFF) + b"x\0") + member(b"a.o/", base), 1)
-archive("ar_index_2p32", lambda base: member(b"/", b"\xff" * 4) + member(b"a.o/", base), 1)
-archive("ar_index64", lambda base: member(b"/SYM64/", b"\xff" * 16) + member(b"a.o/", base), 1)
+archive("ar_index_oob", lambda base: member(b"/", struct.pack(">II", 1, 0xFFFFFFFF) + b"x\0") + member(b"a.o/", base), 1, expected="SC003", list=0)
+archive("ar_index_2p32", lambda base: member(b"/", b"\xff" * 4) + member(b"a.o/", base), 1, expected="SC003", list=0)
+archive("ar_index64", lambda base: member(b"/SYM64/", b"\xff" * 16) + member(b"a.o/", base), 1, expected="SC003", list=0)
 archive("ar_index_twice", lambda base: member(b"/", bytes(4)) * 2 + member(b"a.o/", base), 1)
 archive("ar_bsd", lambda base: member(b"#1/20", b"a name of its own.o\0" + base), 1)
 archive("ar_bsd_long", lambda base: member(b"#1/999999", b"a.o\0" + base), "SC003")
 archive("ar_bsd_all", lambda base: member(b"#1/4", b"a.o\0"), 0)
 archive("ar_bsd_negative", lambda base: member(b"#1/-4", b"a.o\0"), "SC003")
-archive("ar_nested", lambda base: member(b"b.a/", b"!<arch>\n" + member(b"a.o/", base)), 0)
+archive("ar_nested", lambda base: member(b"b.a/", b"!<arch>\n" + member(b"a.o/", base)), 0, expected="SC006", list=0)
 archive("ar_damaged_member", lambda base: member(b"a.o/", base[:-1]), "SC003")
 archive("ar_name_escape", lambda base: member(b"\x1b[31m\n/", base), 1)
-archive("ar_same_name_5000", lambda base: b"".join(member(b"a.o/", base[:64]) for _ in range(5000)), 0)
+archive("ar_same_name_5000", lambda base: b"".join(member(b"a.o/", base[:64]) for _ in range(5000)), 0, list="SC003")
 archive("ar_zero_size_100k", lambda base: member(b"a.o/", b"") * 100_000, 0)
-archive("ar_bitcode", lambda base: member(b"a.o/", b"BC\xc0\xde" + bytes(100)), 0)
+archive("ar_bitcode", lambda base: member(b"a.o/", b"BC\xc0\xde" + bytes(100)), 0, expected="SC005", list=0)
 
 THIN = b"!<thin>\n"
 
 
-def thin(name, names, verify, prepare=None):
+def thin(name, names, verify, prepare=None, **others):
     def make(base, machine, place):
         if prepare:
             prepare(base, place)
@@ -788,7 +792,8 @@ def thin(name, names, verify, prepare=None):
         # A thin archive gives the size of a member and not its bytes.
         return THIN + table + b"".join(member(b"/%d" % start, b"", len(base)) for start in positions)
 
-    case(name, verify=verify, **ARCHIVE)(make)
+    same = verify if isinstance(verify, str) else 0
+    case(name, verify=verify, output="SC006", **{**ARCHIVE, "expected": same, **others})(make)
 
 
 def fifo(base, place):
@@ -798,8 +803,8 @@ def fifo(base, place):
 
 thin("ar_thin_ok", [b"a.o"], 1, lambda base, place: (place / "a.o").write_bytes(base))
 thin("ar_thin_missing", [b"missing.o"], "SC001")
-thin("ar_thin_self", [b"hostile.a"], 0)
-thin("ar_thin_self_1000", [b"hostile.a"] * 1000, 0)
+thin("ar_thin_self", [b"hostile.a"], 0, expected="SC006", list=0)
+thin("ar_thin_self_1000", [b"hostile.a"] * 1000, 0, expected="SC006", list=0)
 thin("ar_thin_absolute", [b"/dev/zero"], "SC001")
 thin("ar_thin_directory", [b"."], "SC001")
 thin("ar_thin_fifo", [b"pipe.o"], "SC001", fifo)

@@ -52,7 +52,7 @@ def main():
             data = case.make(base, machine, place)
             (place / case.file).write_bytes(data)
             expectations[f"{machine}/{case.name}/{case.file}"] = {
-                command: expected(case, command, machine) for command in ("annotate", "list", "verify", "diff")
+                command: expected(case, command, machine) for command in ("annotate", "annotate -o", "list", "verify", "diff")
             }
     (options.directory / "expectations.json").write_text(json.dumps(expectations, indent=1))
 
