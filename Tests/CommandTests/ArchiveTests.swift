@@ -111,7 +111,9 @@ struct ArchiveTests {
     for options in [[], ["-o", "new.a"]] {
       let run = try await staticcall(["annotate", "lib.a"] + options, scratch)
       #expect(run.status == 2)
-      #expect(run.errors.hasPrefix("lib.a(bad.o): error: caller+0x0: the object has no symbol __SCK__a, the key of this call [SC012]\n"))
+      #expect(
+        run.errors.hasPrefix(
+          "lib.a(bad.o): error: caller+0x0: the object has no symbol __SCK__a, the key of this call [SC012]\n"))
       #expect(try Fingerprint(scratch.file("lib.a")) == before)
       #expect(!scratch.contents.contains("new.a"))
     }

@@ -115,13 +115,16 @@ public final class Subject {
     // What verify finds besides tables, annotate does not mend, and must not make.
     for diagnostic in after.diagnostics where diagnostic.severity == .error {
       let isOfTables = ![.staleSignature, .staleAddressTable, .mixedTables].contains(diagnostic.code)
-      if isOfTables || !faultsBefore.contains(diagnostic.code) { fail("after annotate: \(diagnostic.text(for: path.text))") }
+      if isOfTables || !faultsBefore.contains(diagnostic.code) {
+        fail("after annotate: \(diagnostic.text(for: path.text))")
+      }
     }
     let again = result { try annotate(written, isDryRun: true) }
     guard case .success(let second?) = again else { fail("annotate cannot read its own outcome: \(again)") }
     switch second.change {
     case .upToDate, .noStaticCalls: break
-    case .written, .wouldWrite, .heldBack: fail("a second run would change the outcome:\n\(second.text(for: path.text))")
+    case .written, .wouldWrite, .heldBack:
+      fail("a second run would change the outcome:\n\(second.text(for: path.text))")
     }
     if second.entries != annotation.entries { fail("\(annotation.entries) entries became \(second.entries)") }
   }
