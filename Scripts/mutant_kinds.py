@@ -734,9 +734,9 @@ def table_renamed(m):
     m.elf.rename_section(m.section(m.entry().table), m.choose([".static_call_site", ".static_call_sites.", "sites", ""]))
 
 
-@kind("object", MALFORMED, besides=LOST)
+@kind("object", MALFORMED, DAMAGED, besides=LOST)
 def table_of_another_type(m):
-    """SHT_NOBITS, SHT_NOTE, SHT_NULL's neighbour SHT_STRTAB, SHT_INIT_ARRAY."""
+    """SHT_NOBITS, SHT_NOTE, SHT_NULL's neighbour SHT_STRTAB, SHT_INIT_ARRAY. A string table that has relocations is damage."""
     m.section(m.entry().table).type = m.choose([8, 7, 3, 14])
 
 
