@@ -384,10 +384,7 @@ def main():
     missing = [path for path in [staticcall, *arguments.paths] if not os.path.exists(path)]
     if missing:
         raise CannotRun(f"no {', '.join(missing)}")
-    objects = list(gather(arguments.paths))
-    if arguments.sample and arguments.sample < len(objects):
-        step = len(objects) / arguments.sample
-        objects = [objects[int(i * step)] for i in range(arguments.sample)]
+    objects = known_objects(tuple(arguments.paths), arguments.sample)
     if not objects:
         raise CannotRun("no objects")
     numbered = list(enumerate(objects))

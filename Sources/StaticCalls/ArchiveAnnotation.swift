@@ -16,17 +16,15 @@ extension Pipeline {
       let kind = archive.kind(of: member)
       // Where nothing in the bytes looks like a static call, nothing else of them is read.
       if kind == .other || kind == .object && !archive.holds(anyOf: texts, in: member) { continue }
-      var edit: MemberEdit?
-      outcomes.append(
-        attempt(name) {
-          let object = try archive.object(member)
-          return try Pipeline.edit(object, isDryRun: isDryRun, options) { plan in
-            try EditedObject(plan, ofCopied: object)
-          } write: { edited in
-            edit = MemberEdit(edited)
-          }
-        })
-      edits[position] = edit
+      let outcome = attempt(name) {
+        let object = try archive.object(member)
+        return try edit(object, isDryRun: isDryRun, options) { plan in
+          try EditedObject(plan, ofCopied: object)
+        } write: { edited in
+          edits[position] = MemberEdit(edited)
+        }
+      }
+      if let outcome { outcomes.append(outcome) }
     }
     guard !isDryRun, outcomes.mayBeWritten else { return outcomes.toReport }
     if !edits.isEmpty {
@@ -49,11 +47,12 @@ extension Pipeline {
       ])
     }
     var outcomes: [Annotated] = []
-    // First as a dry run, so that a member that cannot be handled leaves all of them as they were.
+    // First as a dry run, so that a member that cannot be handled leaves all of them as they were. What fails after that, such as a full
+    // disk, leaves those annotated that came before: each is a file of its own.
     for isTrial in isDryRun ? [true] : [true, false] {
       outcomes = archive.namedMembers.compactMap { name, member in
         let file = archive.file(of: member, path)
-        let outcome = attempt(name) {
+        return attempt(name) {
           if !isTrial { removeLeftovers(of: file) }
           let input = try InputFile(file)
           guard try FileKind(of: input) != .other else { return nil }
@@ -64,21 +63,13 @@ extension Pipeline {
             try edited.write(to: file, from: input, options.writing)
           }
         }
-        return outcome
       }
-      guard outcomes.mayBeWritten else { break }
+      if isTrial, !outcomes.mayBeWritten { return outcomes.toReport }
     }
-    return outcomes.toReport
+    return outcomes
   }
 
-  private static func attempt(_ name: MemberName, _ body: () throws -> Annotation) -> Annotated {
-    do throws(Refusal) {
-      return Annotated(member: name, result: .success(try refusing(body)))
-    } catch {
-      return Annotated(member: name, result: .failure(error))
-    }
-  }
-
+  /// What became of a member; `nil` where it is nothing to annotate.
   private static func attempt(_ name: MemberName, _ body: () throws -> Annotation?) -> Annotated? {
     do throws(Refusal) {
       return try refusing(body).map { Annotated(member: name, result: .success($0)) }
