@@ -183,7 +183,7 @@ def differences(before, after):
         ):
             yield f"the header of {where} changed: {was} {now}"
         if was.type == SHT_GROUP:
-            if old.symbols[was.info] != new.symbols[now.info]:
+            if now.info >= len(new.symbols) or old.symbols[was.info] != new.symbols[now.info]:
                 yield f"the signature of group {index} changed"
             contents, outcome = old.contents(index), new.contents(index)
             members = struct.pack("<II", len(old.sections), len(old.sections) + 1)
