@@ -554,6 +554,9 @@ def records(lines):
         if line.startswith("== "):
             machine, compiler, version = line.split()[1:]
             found[f"{machine} {compiler}"] = version, (current := {})
+        elif line.startswith("refused  ") and current is not None:
+            flags = line.split("  ", 1)[1].strip()
+            current[flags] = [" ".join(line.split())]
         elif line and not line.startswith(" ") and current is not None:
             current = None
         elif current is not None and line.startswith(" " * 9):
