@@ -98,11 +98,12 @@ extension EditedObject {
     _ edit: EditedRelocations, _ original: borrowing ObjectFile
   ) throws(ObjectFileError) -> Bool {
     let renumbering = original.symbolTable.map { SymbolRenumbering($0, insertedLocals: plan.localSymbols.count) }
-    let expected = try plan.records(after: edit, of: original, renumbering).new
-    return try object.withRelocations(in: edit.table) { records in
-      guard records.count == expected.count else { return false }
-      for position in records.indices where records[position] != expected[position] { return false }
-      return true
+    return try plan.withRecords(after: edit, of: original, renumbering) { _, expected throws(ObjectFileError) in
+      try object.withRelocations(in: edit.table) { records in
+        guard records.count == expected.count else { return false }
+        for position in records.indices where records[position] != expected[position] { return false }
+        return true
+      }
     }
   }
 

@@ -14,33 +14,34 @@ extension EditPlan {
       offset: planned.offset, type: planned.type, symbol: SymbolIndex(symbol), addend: planned.addend)
   }
 
-  /// A table's records before and after an edit.
-  func records(
-    after edit: EditedRelocations, of object: borrowing ObjectFile, _ renumbering: SymbolRenumbering?
-  ) throws(ObjectFileError) -> (old: [Relocation], new: [Relocation]) {
-    var old: [Relocation] = []
-    try object.withRelocations(in: edit.table) { records in
-      old.reserveCapacity(records.count)
-      for position in records.indices { old.append(records[position]) }
-    }
-    var added = edit.added[...]
-    var new: [Relocation] = []
-    new.reserveCapacity(old.count + added.count)
-    for (position, record) in old.enumerated() {
-      if let changed = edit.changed[position] {
-        new.append(self.record(of: changed, in: object, renumbering))
-      } else if !edit.removed.contains(position) {
-        let symbol = SymbolIndex(renumbering?.newIndex(of: record.symbol.rawValue) ?? record.symbol.rawValue)
-        new.append(Relocation(record, symbol: symbol))
-      } else if let first = added.popFirst() {
-        new.append(self.record(of: first, in: object, renumbering))
-      } else {
-        new.append(Relocation(offset: record.offset, type: .none, symbol: SymbolIndex(0), addend: 0))
+  /// Lends a table's records before an edit, with those after it.
+  func withRecords<Result>(
+    after edit: EditedRelocations, of object: borrowing ObjectFile, _ renumbering: SymbolRenumbering?,
+    _ body: (_ old: Span<Relocation>, _ new: [Relocation]) throws(ObjectFileError) -> Result
+  ) throws(ObjectFileError) -> Result {
+    try object.withRelocations(in: edit.table) { old throws(ObjectFileError) in
+      var added = edit.added[...]
+      var new: [Relocation] = []
+      new.reserveCapacity(max(old.count, old.count - edit.removed.count + added.count))
+      var (wasSorted, last) = (true, UInt64(0))
+      for position in old.indices {
+        let record = old[position]
+        if record.storedOffset < last { wasSorted = false }
+        last = record.storedOffset
+        if let changed = edit.changed[position] {
+          new.append(self.record(of: changed, in: object, renumbering))
+        } else if !edit.removed.contains(position) {
+          let symbol = SymbolIndex(renumbering?.newIndex(of: record.symbol.rawValue) ?? record.symbol.rawValue)
+          new.append(Relocation(record, symbol: symbol))
+        } else if let first = added.popFirst() {
+          new.append(self.record(of: first, in: object, renumbering))
+        } else {
+          new.append(Relocation(offset: record.offset, type: .none, symbol: SymbolIndex(0), addend: 0))
+        }
       }
+      new += added.map { self.record(of: $0, in: object, renumbering) }
+      return try body(old, wasSorted ? new.sortedByOffset() : new)
     }
-    new += added.map { self.record(of: $0, in: object, renumbering) }
-    let wasSorted = zip(old, old.dropFirst()).allSatisfy { $0.storedOffset <= $1.storedOffset }
-    return (old, wasSorted ? new.sortedByOffset() : new)
   }
 }
 
@@ -55,6 +56,7 @@ extension Relocation {
 extension [Relocation] {
   /// In ascending order of offset; records of one offset, which form one relocation together, keep their order.
   fileprivate func sortedByOffset() -> [Relocation] {
-    enumerated().sorted { ($0.element.storedOffset, $0.offset) < ($1.element.storedOffset, $1.offset) }.map(\.element)
+    if zip(self, dropFirst()).allSatisfy({ $0.storedOffset <= $1.storedOffset }) { return self }
+    return enumerated().sorted { ($0.element.storedOffset, $0.offset) < ($1.element.storedOffset, $1.offset) }.map(\.element)
   }
 }

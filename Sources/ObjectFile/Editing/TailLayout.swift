@@ -218,14 +218,15 @@ struct TailLayout {
   private mutating func change(
     _ edit: EditedRelocations, _ plan: EditPlan, _ object: borrowing ObjectFile
   ) throws(ObjectFileError) {
-    let (old, new) = try plan.records(after: edit, of: object, renumbering)
-    guard old.count == new.count else {
-      move(edit.table, to: bytes(of: new), alignment: 8)
-      return
-    }
-    let start = Int(object[edit.table].fileOffset)
-    for (position, record) in new.enumerated() where record != old[position] {
-      patches.append(Patch(offset: start + position * Relocation.size, bytes: bytes(of: [record])))
+    try plan.withRecords(after: edit, of: object, renumbering) { old, new in
+      guard old.count == new.count else {
+        move(edit.table, to: bytes(of: new), alignment: 8)
+        return
+      }
+      let start = Int(object[edit.table].fileOffset)
+      for (position, record) in new.enumerated() where record != old[position] {
+        patches.append(Patch(offset: start + position * Relocation.size, bytes: bytes(of: [record])))
+      }
     }
   }
 
