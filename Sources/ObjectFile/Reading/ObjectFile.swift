@@ -210,6 +210,17 @@
     }
   }
 
+  /// Whether the records of a `SHT_RELA` section from a position on begin with `expected`.
+  func hasRelocations(
+    _ expected: [Relocation], at position: Int, in section: SectionIndex
+  ) throws(ObjectFileError) -> Bool {
+    try withUncheckedRelocations(in: section) { relocations in
+      guard expected.count <= relocations.count - position else { return false }
+      for number in expected.indices where relocations[position + number] != expected[number] { return false }
+      return true
+    }
+  }
+
   private func withUncheckedRelocations<Result>(
     in section: SectionIndex, _ body: (Span<Relocation>) throws(ObjectFileError) -> Result
   ) throws(ObjectFileError) -> Result {
