@@ -27,6 +27,14 @@ extension Disassembler {
       hasOperandSizePrefix: false)
   }
 
+  /// `nop`, which code is padded with; `nil` for all else. Capstone looks through the names of all instructions for it.
+  static func plainNoOperation(_ bytes: Span<UInt8>, at offset: Int) -> Instruction? {
+    guard bytes.count >= 4, bytes[0] == 0x1f, bytes[1] == 0x20, bytes[2] == 0x03, bytes[3] == 0xd5 else { return nil }
+    return Instruction(
+      offset: offset, length: 4, flow: .next, operation: .other, destination: nil, destinationSize: 0, source: nil,
+      memory: nil, writesMemory: false, effects: RegisterEffects(reads: [], writes: []), hasOperandSizePrefix: false)
+  }
+
   private static func flow(of id: arm64_insn, isConditional: Bool, _ operand: cs_arm64_op?) -> ControlFlow {
     switch id {
     case ARM64_INS_BL, ARM64_INS_BLR: return target(operand).map(ControlFlow.call) ?? .stop

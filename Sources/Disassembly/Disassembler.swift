@@ -71,6 +71,7 @@ import CCapstone
     let window = code.extracting(offset..<min(offset + Self.longestInstruction, code.count))
     // What is decoded most, by far: where a relocation says that there is a call.
     if instructionSet == .x86_64, let branch = Self.plainNearBranch(window, at: offset) { return branch }
+    if instructionSet == .aarch64, let padding = Self.plainNoOperation(window, at: offset) { return padding }
     return decodeThroughCapstone(window, at: offset)
   }
 

@@ -6,7 +6,7 @@ extension Diagnostic {
   public func text(for path: String, inColor isColored: Bool = false) -> String {
     let place = place.map { "\($0): " } ?? ""
     let label = severity.label(inColor: isColored)
-    var text = "\(printable(path)): \(label): \(printable(place + message)) [\(code.rawValue)]\n"
+    var text = "\(printable(path)): \(label): \(printable(place))\(printable(message)) [\(code.rawValue)]\n"
     for line in help { text += "  \(printable(line))\n" }
     return text
   }

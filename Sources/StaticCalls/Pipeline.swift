@@ -61,7 +61,7 @@ public enum Pipeline {
 
     // Emit: the edited object is read back by the same reader and verified like any other.
     let edited = try emit(EditPlan(writing: plan, survey.index, options, object))
-    try selfCheck(edited, of: object, survey, options)
+    try selfCheck(edited, of: object, consume survey, options)
 
     // A dry run ends before anything is written.
     if annotation.change == .written { try write(edited) }

@@ -98,12 +98,20 @@ extension EditedObject {
     _ edit: EditedRelocations, _ original: borrowing ObjectFile
   ) throws(ObjectFileError) -> Bool {
     let renumbering = original.symbolTable.map { SymbolRenumbering($0, insertedLocals: plan.localSymbols.count) }
-    let expected = try plan.records(after: edit, of: original, renumbering).new
-    return try object.withRelocations(in: edit.table) { records in
-      guard records.count == expected.count else { return false }
-      for position in records.indices where records[position] != expected[position] { return false }
-      return true
+    // In portions: a copy of the table may be most of a large object.
+    var (portion, count, isRight) = ([Relocation](), 0, true)
+    func compare() throws(ObjectFileError) {
+      let isSame = try object.hasRelocations(portion, at: count, in: edit.table)
+      isRight = isRight && isSame
+      count += portion.count
+      portion.removeAll(keepingCapacity: true)
     }
+    try plan.forEachRecord(after: edit, of: original, renumbering) { expected, _ throws(ObjectFileError) in
+      portion.append(expected)
+      if portion.count == 4096 { try compare() }
+    }
+    try compare()
+    return isRight && count == object[edit.table].contentSize / Relocation.size
   }
 
   /// Whether a section differs from the original in the planned patches only, and has these.

@@ -200,17 +200,9 @@ struct TailLayout {
   private func bytes(
     of relocations: [PlannedRelocation], _ plan: EditPlan, _ object: borrowing ObjectFile
   ) -> [UInt8] {
-    bytes(of: relocations.map { plan.record(of: $0, in: object, renumbering) })
-  }
-
-  private func bytes(of records: [Relocation]) -> [UInt8] {
     var bytes: [UInt8] = []
-    bytes.reserveCapacity(records.count * Relocation.size)
-    for record in records {
-      bytes.append(littleEndian: record.storedOffset)
-      bytes.append(littleEndian: record.info)
-      bytes.append(littleEndian: record.addend)
-    }
+    bytes.reserveCapacity(relocations.count * Relocation.size)
+    for relocation in relocations { bytes.append(plan.record(of: relocation, in: object, renumbering)) }
     return bytes
   }
 
@@ -218,15 +210,23 @@ struct TailLayout {
   private mutating func change(
     _ edit: EditedRelocations, _ plan: EditPlan, _ object: borrowing ObjectFile
   ) throws(ObjectFileError) {
-    let (old, new) = try plan.records(after: edit, of: object, renumbering)
-    guard old.count == new.count else {
-      move(edit.table, to: bytes(of: new), alignment: 8)
-      return
-    }
+    let oldCount = object[edit.table].contentSize / Relocation.size
+    var (patched, position) = ([Patch](), 0)
+    var grown: [UInt8] = []
     let start = Int(object[edit.table].fileOffset)
-    for (position, record) in new.enumerated() where record != old[position] {
-      patches.append(Patch(offset: start + position * Relocation.size, bytes: bytes(of: [record])))
+    let grows = edit.added.count > edit.removed.count { edit.changed[$0] == nil }
+    if grows { grown.reserveCapacity((oldCount + edit.added.count) * Relocation.size) }
+    try plan.forEachRecord(after: edit, of: object, renumbering) { new, old in
+      if grows {
+        grown.append(new)
+      } else if new != old {
+        var bytes: [UInt8] = []
+        bytes.append(new)
+        patched.append(Patch(offset: start + position * Relocation.size, bytes: bytes))
+      }
+      position += 1
     }
+    if grows { move(edit.table, to: grown, alignment: 8) } else { patches += patched }
   }
 
   private mutating func appendSection(
@@ -320,5 +320,14 @@ struct TailLayout {
       Patch(
         offset: Header.sectionCountField,
         bytes: littleEndianBytes(isExtended ? UInt16(0) : UInt16(headers.count))))
+  }
+}
+
+extension [UInt8] {
+  /// Appends a record as it is in the file.
+  fileprivate mutating func append(_ record: Relocation) {
+    append(littleEndian: record.storedOffset)
+    append(littleEndian: record.info)
+    append(littleEndian: record.addend)
   }
 }

@@ -4,6 +4,7 @@ import Glibc
 
 extension Span where Element == UInt8 {
   /// The little-endian number in the bytes at `offset`, or `nil` where it would reach past the end.
+  @inlinable
   public func littleEndian<Number: FixedWidthInteger>(_: Number.Type, at offset: Int) -> Number? {
     let size = Number.bitWidth / 8
     guard offset >= 0, count >= size, offset <= count - size else { return nil }

@@ -210,6 +210,17 @@
     }
   }
 
+  /// Whether the records of a `SHT_RELA` section from a position on begin with `expected`.
+  func hasRelocations(
+    _ expected: [Relocation], at position: Int, in section: SectionIndex
+  ) throws(ObjectFileError) -> Bool {
+    try withUncheckedRelocations(in: section) { relocations in
+      guard expected.count <= relocations.count - position else { return false }
+      for number in expected.indices where relocations[position + number] != expected[number] { return false }
+      return true
+    }
+  }
+
   private func withUncheckedRelocations<Result>(
     in section: SectionIndex, _ body: (Span<Relocation>) throws(ObjectFileError) -> Result
   ) throws(ObjectFileError) -> Result {
@@ -295,10 +306,20 @@ extension Span where Element == Relocation {
 extension Span where Element == UInt8 {
   /// The NUL-terminated string at `offset`, with invalid UTF-8 replaced; empty where `offset` is out of range.
   public func string(at offset: Int) -> String {
-    guard offset >= 0, offset < count else { return "" }
+    // SAFETY: the string is a copy of the bytes, made before the call returns.
+    unsafe extracting(rangeOfString(at: offset)).withUnsafeBufferPointer { unsafe String(decoding: $0, as: UTF8.self) }
+  }
+
+  /// The bytes of the NUL-terminated string at `offset`; none where `offset` is out of range.
+  public func bytes(at offset: Int) -> [UInt8] {
+    // SAFETY: the array is a copy of the bytes, made before the call returns.
+    unsafe extracting(rangeOfString(at: offset)).withUnsafeBufferPointer { unsafe Array($0) }
+  }
+
+  private func rangeOfString(at offset: Int) -> Range<Int> {
+    guard offset >= 0, offset < count else { return 0..<0 }
     var end = offset
     while end < count, self[end] != 0 { end += 1 }
-    // SAFETY: the string is a copy of the bytes, made before the call returns.
-    return unsafe extracting(offset..<end).withUnsafeBufferPointer { unsafe String(decoding: $0, as: UTF8.self) }
+    return offset..<end
   }
 }

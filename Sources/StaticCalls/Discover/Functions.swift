@@ -15,8 +15,11 @@ struct Functions {
     var lastFunction: Int? { storedLastFunction < 0 ? nil : Int(storedLastFunction) }
   }
 
-  /// Labels by the number of their section, in ascending order; none for sections that were not asked for.
+  /// Labels by the number of their section, in ascending order, the one that counts at each place; none for sections that were not asked
+  /// for.
   private var labels: [[Label]]
+  /// Where the others of these places end, by section.
+  private var otherEnds: [SectionIndex: Set<Int>] = [:]
   /// Data objects in code, by section, in ascending order of their start.
   private var objects: [SectionIndex: [Range<Int>]] = [:]
   /// Where data begins and ends in AArch64 code, by section, in ascending order: `$d` and `$x` (AAELF64, "Mapping symbols").
@@ -40,7 +43,10 @@ struct Functions {
       for index in symbols.indices {
         if let section = section(of: index) { counts[section.rawValue] += 1 }
       }
-      for section in sections { labels[section.rawValue].reserveCapacity(counts[section.rawValue]) }
+      let limits = object.sections.map { Self.mostLabels(in: $0.contentSize) }
+      for section in sections {
+        labels[section.rawValue].reserveCapacity(min(counts[section.rawValue], limits[section.rawValue]))
+      }
       for index in symbols.indices {
         let symbol = symbols[index]
         guard symbol.type == .function || symbol.type == .noType || symbol.type == .object, symbol.nameOffset != 0,
@@ -54,6 +60,7 @@ struct Functions {
         if let isData = symbol.marksData(names, on: object.machine) {
           mapping[section, default: []].append((start, isData))
         } else {
+          if labels[section.rawValue].count == limits[section.rawValue] { sortLabels(of: section) }
           labels[section.rawValue].append(
             Label(
               start: start, size: length, storedSymbol: UInt32(truncatingIfNeeded: index),
@@ -61,11 +68,26 @@ struct Functions {
         }
       }
     }
-    for section in sections { labels[section.rawValue].sortAndLink() }
+    for section in sections { sortLabels(of: section) }
     for section in objects.keys { objects[section]?.sort { $0.lowerBound < $1.lowerBound } }
     // Where data of no length begins and ends, the code has it.
     for section in mapping.keys {
       mapping[section]?.sort { ($0.start, $0.isData ? 0 : 1) < ($1.start, $1.isData ? 0 : 1) }
+    }
+  }
+
+  /// With more labels than this, most share their places with others: real code has an instruction or more between two labels.
+  private static func mostLabels(in size: Int) -> Int { 2 * size + 1024 }
+
+  /// Puts a section's labels into ascending order, keeps the one that counts at each place, and at each notes the last function at or
+  /// before it.
+  private mutating func sortLabels(of section: SectionIndex) {
+    let ends = labels[section.rawValue].sortAndThinOut()
+    if !ends.isEmpty { otherEnds[section, default: []].formUnion(ends) }
+    var lastFunction: Int32 = -1
+    for position in labels[section.rawValue].indices {
+      if labels[section.rawValue][position].isFunction { lastFunction = Int32(truncatingIfNeeded: position) }
+      labels[section.rawValue][position].storedLastFunction = lastFunction
     }
   }
 
@@ -111,7 +133,7 @@ struct Functions {
   func stretches(of section: SectionIndex, size: Int) -> [Range<Int>] {
     let labels = labels[section.rawValue]
     let ends = labels.filter { $0.size > 0 }.map { $0.start + $0.size }
-    let borders = ([0] + labels.map(\.start) + ends + [size]).sorted()
+    let borders = ([0] + labels.map(\.start) + ends + (otherEnds[section] ?? []) + [size]).sorted()
     return zip(borders, borders.dropFirst()).filter { $0 < $1 }.map { $0..<$1 }
   }
 
@@ -128,18 +150,26 @@ struct Functions {
 }
 
 extension [Functions.Label] {
-  /// Puts labels into ascending order, and at each notes the last function at or before it.
-  fileprivate mutating func sortAndLink() {
+  /// Puts labels into ascending order and keeps one of each place: the first function there, else the first label. Returns where the
+  /// others end.
+  fileprivate mutating func sortAndThinOut() -> Set<Int> {
     sort { left, right in
       if left.start != right.start { return left.start < right.start }
       if left.isFunction != right.isFunction { return right.isFunction }
       return left.storedSymbol > right.storedSymbol
     }
-    var lastFunction: Int32 = -1
+    var ends: Set<Int> = []
+    var kept = startIndex
     for position in indices {
-      if self[position].isFunction { lastFunction = Int32(truncatingIfNeeded: position) }
-      self[position].storedLastFunction = lastFunction
+      if kept > 0, self[kept - 1].start == self[position].start {
+        if self[kept - 1].size > 0 { ends.insert(self[kept - 1].start + self[kept - 1].size) }
+        kept -= 1
+      }
+      self[kept] = self[position]
+      kept += 1
     }
+    removeSubrange(kept...)
+    return ends
   }
 }
 

@@ -73,8 +73,8 @@ struct References {
         try Self.scan(table.index, of: target.index, index, object, into: &inData)
       }
     }
-    inCode.sort { ($0.section, $0.relocation.offset) < ($1.section, $1.relocation.offset) }
-    inData.sort { ($0.section, $0.relocation.offset) < ($1.section, $1.relocation.offset) }
+    inCode.sortByPlace()
+    inData.sortByPlace()
   }
 
   private static func scan(
@@ -91,23 +91,53 @@ struct References {
         guard let target = index.target(of: relocation.symbol), relocation.type != .none else { continue }
         // A key in data is no use of the trampoline.
         if case .key = target, !object[section].flags.contains(.execInstr) { continue }
-        references.append(Reference(section: section, relocation: relocation, target: target))
+        let reference = Reference(section: section, relocation: relocation, target: target)
+        if !reference.isSurplus(behind: references[first...].suffix(2)) { references.append(reference) }
       }
       // Compilers write relocations in ascending order, one for each place.
-      if !isAscending { markShared(&references[first...], among: relocations) }
+      if !isAscending {
+        references[first...].sort { $0.relocation.offset < $1.relocation.offset }
+        markShared(&references[first...], index, among: relocations)
+      }
     }
   }
 
-  private static func markShared(_ references: inout ArraySlice<Reference>, among relocations: Span<Relocation>) {
-    // How many more relocations than references each of their places has.
-    var others: [SectionOffset: Int] = [:]
-    for reference in references { others[reference.relocation.offset, default: 0] -= 1 }
-    for position in relocations.indices where relocations[position].type != .none {
-      others[relocations[position].offset]? += 1
+  /// Marks those references, which are in order, whose field is changed by a relocation that is none of them.
+  private static func markShared(
+    _ references: inout ArraySlice<Reference>, _ index: TrampolineIndex, among relocations: Span<Relocation>
+  ) {
+    for position in relocations.indices {
+      let relocation = relocations[position]
+      guard relocation.type != .none, index.target(of: relocation.symbol) == nil else { continue }
+      var next = references.partitionPoint { $0.relocation.offset >= relocation.offset }
+      while next < references.endIndex, references[next].relocation.offset == relocation.offset,
+        !references[next].isShared
+      {
+        references[next].isShared = true
+        next += 1
+      }
     }
-    for position in references.indices {
-      references[position].isShared = others[references[position].relocation.offset] ?? 0 > 0
+  }
+}
+
+extension Reference {
+  /// Whether the two references before this one are of the same place. A place holds one address: a second one is a fault that has to be
+  /// reported, and a millionth says nothing new.
+  fileprivate func isSurplus(behind others: ArraySlice<Reference>) -> Bool {
+    others.count == 2 && others.allSatisfy { $0.section == section && $0.relocation.offset == relocation.offset }
+  }
+}
+
+extension [Reference] {
+  /// Puts references in order of section, then offset, with no more than two of one place.
+  fileprivate mutating func sortByPlace() {
+    sort { ($0.section, $0.relocation.offset) < ($1.section, $1.relocation.offset) }
+    var kept = startIndex
+    for position in indices where !self[position].isSurplus(behind: self[..<kept].suffix(2)) {
+      self[kept] = self[position]
+      kept += 1
     }
+    removeSubrange(kept...)
   }
 }
 

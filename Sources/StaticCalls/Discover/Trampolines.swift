@@ -172,29 +172,17 @@ private struct NameReader {
   private var budget: Int
 
   init(_ table: Span<UInt8>) {
-    // Strings may be the tails of others, which linkers make use of. Many long tails of one string are made to exhaust memory.
-    budget = (table.count + 4096) * 64
+    // Strings may be the tails of others, which linkers make use of; but a name that has the prefix a second time inside is rare. Many
+    // long tails of one string are made to exhaust memory.
+    budget = (table.count + 4096) * 2
   }
 
   mutating func name(at offset: Int, of table: Span<UInt8>) throws(ObjectFileError) -> [UInt8] {
     if let name = known[offset] { return name }
-    let name = table.bytes(from: offset)
+    let name = table.bytes(at: offset)
     budget -= name.count
     guard budget >= 0 else { throw .damaged("the names of its static calls overlap beyond measure") }
     known[offset] = name
     return name
-  }
-}
-
-extension Span where Element == UInt8 {
-  /// The bytes from `offset` to the next NUL.
-  fileprivate func bytes(from offset: Int) -> [UInt8] {
-    var result: [UInt8] = []
-    var position = offset
-    while position < count, self[position] != 0 {
-      result.append(self[position])
-      position += 1
-    }
-    return result
   }
 }

@@ -98,7 +98,8 @@ extension Survey {
   func callsLeft(in object: borrowing ObjectFile, includingConvertible: Bool = false) -> [Diagnostic] {
     var all = findings
     for site in sites {
-      let name = trampoline(of: site).displayName
+      // Made only for those that are reported: a name may be long.
+      var name: String { trampoline(of: site).displayName }
       let (code, message): (Code, String)
       switch site.status {
       case .direct, .leftOut, .left(.addressTaken), .left(.storedAddress): continue

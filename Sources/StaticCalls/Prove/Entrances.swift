@@ -21,7 +21,7 @@ struct Entrances {
   private var unreadable: Set<SectionIndex> = []
   let unwinding: UnwindTable
   /// The code of functions, as symbols give it; while collecting.
-  private var functionRanges: [SectionIndex: [Range<Int>]] = [:]
+  private var functionRanges: [SectionIndex: Set<Range<Int>>] = [:]
   /// The code of functions that are longer than the distance to the next one's start.
   private var nested: [SectionIndex: [Range<Int>]] = [:]
   /// Whether there are relocations that cannot be read.
@@ -136,17 +136,18 @@ struct Entrances {
           case .section(let section) = object.place(of: symbol, at: SymbolIndex(index))
         else { continue }
         let offset = Int(truncatingIfNeeded: symbol.value)
-        if symbol.type == .function, !symbol.isOutlined(names) {
-          functionStarts.insert(Place(section: section, offset: offset))
-        }
+        // A place that is known as a function's start is among the others already.
+        let isNew =
+          symbol.type != .function || symbol.isOutlined(names)
+          || functionStarts.insert(Place(section: section, offset: offset)).inserted
         if sections.contains(section) {
-          places[section, default: []].append(offset)
+          if isNew { places[section, default: []].append(offset) }
           let size = Int(clamping: symbol.size)
           if symbol.type == .function, offset >= 0, offset <= Int(Int32.max), size <= Int(Int32.max) {
-            functionRanges[section, default: []].append(offset..<(offset + size))
+            functionRanges[section, default: []].insert(offset..<(offset + size))
           }
         } else {
-          dataLabels[section, default: []].append(offset)
+          if isNew { dataLabels[section, default: []].append(offset) }
           let size = Int(clamping: symbol.size)
           if symbol.type == .object, size > 0, offset >= 0, offset <= Int(Int32.max), size <= Int(Int32.max) {
             dataObjects[section, default: []].append(offset..<(offset + size))
@@ -296,7 +297,7 @@ extension [Int] {
   }
 }
 
-extension [Range<Int>] {
+extension Set<Range<Int>> {
   /// Those ranges that another one begins strictly inside of, or that begin so inside of another.
   fileprivate var nested: [Range<Int>] {
     var found: [Range<Int>] = []

@@ -22,8 +22,8 @@ struct CallSite: Sendable {
     case direct
     /// A direct branch in a section whose sites stay out of the table.
     case leftOut
-    /// An indirect branch that is going to be direct.
-    case convertible(Rewrite)
+    /// An indirect branch that is going to be direct. Most sites are direct, and have no room for one.
+    indirect case convertible(Rewrite)
     /// A branch that reaches the trampoline and is none that a runtime could patch, or a use of the address; with the reason.
     case left(Code)
   }

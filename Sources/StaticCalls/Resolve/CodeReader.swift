@@ -258,6 +258,8 @@ struct CodeReader: ~Copyable {
   mutating func farTargets(
     in section: SectionIndex, _ object: borrowing ObjectFile
   ) throws(ObjectFileError) -> (branches: [Int], addresses: [Int], starts: InstructionStarts)? {
+    // It may be known by now that there is too much.
+    if let last, last.section == section, last.isTooLong { return nil }
     let labels = functions(of: object)
     let relocations = try relocations(of: section, in: 0..<object[section].contentSize, object)
     var branches: Set<Int> = []
