@@ -68,6 +68,6 @@ func surveyObject(
       Finding(.fatObject, .warning, section: nil, "the object also holds intermediate code for link-time optimisation"))
   }
   return Survey(
-    index: index, sites: resolver.sites.sorted { $0.position < $1.position }, deadLoads: resolver.deadLoads,
+    index: index, sites: resolver.sites.inOrder(), deadLoads: resolver.deadLoads,
     findings: findings, table: table)
 }
