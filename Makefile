@@ -5,13 +5,15 @@ DESTDIR ?=
 STATICCALL_DEBUG = .build/debug/staticcall
 STATICCALL_RELEASE = .build/static/release/staticcall
 KERNEL = .build/kernel
+RUNTIME = Sources/StaticCallRuntime
+RUNTIME_BUILD ?= .build/runtime
 FUZZ_SECONDS ?= 120
 FUZZ_WORK ?= .build/fuzz
 # libFuzzer without its main function, from the toolchain.
 FUZZER = $(wildcard $(dir $(realpath $(shell command -v swiftc)))../lib/clang/*/lib/*/libclang_rt.fuzzer_no_main-$(shell uname -m).a)
 
 .PHONY: help deps build demo test lint format parity equality coverage equivalence random mutants hostile fuzz kill-test bench \
-  release install clean
+  release runtime install install-runtime stress clean
 
 help:
 	@echo 'make demo      install what is missing, build, and show staticcall at work on a small program'
@@ -20,7 +22,9 @@ help:
 	@echo 'make format    format the sources'
 	@echo 'make build     a debug build'
 	@echo 'make release   a static executable: $(STATICCALL_RELEASE)'
-	@echo 'make install   install that executable (PREFIX=$(PREFIX), DESTDIR=$(DESTDIR))'
+	@echo 'make install   install that executable and the runtime (PREFIX=$(PREFIX), DESTDIR=$(DESTDIR))'
+	@echo 'make install-runtime  only the runtime: static_call.h, libstaticcall.a, and what pkg-config and CMake need'
+	@echo 'make runtime   the library for programs in user space, with $$CC: $(RUNTIME_BUILD)/libstaticcall.a'
 	@echo 'make parity    compare the tables with those of every module of the Debian kernel'
 	@echo 'make equality  what annotate leaves as it was, in the modules of the kernel and the members of system libraries'
 	@echo 'make coverage  what becomes of calls under some 280 sets of flags, against the recorded table'
@@ -28,6 +32,7 @@ help:
 	@echo 'make random    random programs, run before and after'
 	@echo 'make mutants   single faults in sound tables, each of which verify must report'
 	@echo 'make kill-test  kill, interrupt and hinder runs at every step, and look at what is left'
+	@echo 'make stress    threads that call while others update, with all linkers and for both machines'
 	@echo 'make hostile   files that are made to crash, hang, flood or fool the tool'
 	@echo 'make fuzz      coverage-guided fuzzing, FUZZ_SECONDS=$(FUZZ_SECONDS) for each of the fuzzers; work in FUZZ_WORK=$(FUZZ_WORK)'
 	@echo 'make bench     time against cp and objtool, and measure what a call costs'
@@ -72,8 +77,30 @@ release:
 	  -Xswiftc -static-executable -Xswiftc -use-ld=lld -Xlinker --strip-all \
 	  -Xswiftc -Xfrontend -Xswiftc -disable-concrete-type-metadata-mangled-name-accessors
 
-install: release
+# The library is marked as fit for shadow stacks and landing pads, so that the programs it is linked into can be.
+RUNTIME_CFLAGS = -std=gnu11 -O2 -Wall -Wextra -fPIC -fvisibility=hidden -ffunction-sections \
+  $(if $(findstring aarch64,$(shell $(CC) -dumpmachine)),-mbranch-protection=standard,-fcf-protection)
+RUNTIME_OBJECTS = $(patsubst $(RUNTIME)/%.c,$(RUNTIME_BUILD)/%.o,$(wildcard $(RUNTIME)/*.c))
+
+$(RUNTIME_BUILD)/%.o: $(RUNTIME)/%.c $(wildcard $(RUNTIME)/*.h $(RUNTIME)/include/*.h)
+	@mkdir -p $(RUNTIME_BUILD)
+	$(CC) $(RUNTIME_CFLAGS) $(CFLAGS) -c $< -o $@
+
+$(RUNTIME_BUILD)/libstaticcall.a: $(RUNTIME_OBJECTS)
+	rm -f $@
+	$(AR) rcs $@ $^
+
+runtime: $(RUNTIME_BUILD)/libstaticcall.a
+
+install: release install-runtime
 	install -D -m 755 $(STATICCALL_RELEASE) $(DESTDIR)$(PREFIX)/bin/staticcall
+
+install-runtime: runtime
+	install -D -m 644 $(RUNTIME)/include/static_call.h $(DESTDIR)$(PREFIX)/include/static_call.h
+	install -D -m 644 $(RUNTIME_BUILD)/libstaticcall.a $(DESTDIR)$(PREFIX)/lib/libstaticcall.a
+	install -d $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/lib/cmake/StaticCall
+	sed 's|@PREFIX@|$(PREFIX)|' $(RUNTIME)/install/staticcall.pc.in >$(DESTDIR)$(PREFIX)/lib/pkgconfig/staticcall.pc
+	install -m 644 $(RUNTIME)/install/StaticCallConfig.cmake $(DESTDIR)$(PREFIX)/lib/cmake/StaticCall/
 
 parity: deps release
 	@Scripts/kernel-parity $(STATICCALL_RELEASE) $(KERNEL)
@@ -118,6 +145,10 @@ bench: deps release
 	@modules=$$(Scripts/kernel-modules $(KERNEL)) && \
 	  /usr/bin/python3 Scripts/bench.py --staticcall $(STATICCALL_RELEASE) "$$modules"
 	@/usr/bin/python3 Scripts/call-cost.py --staticcall $(STATICCALL_RELEASE)
+	@/usr/bin/python3 Scripts/runtime-cost.py --staticcall $(STATICCALL_RELEASE)
+
+stress: deps release
+	/usr/bin/python3 Scripts/runtime-stress.py --staticcall $(STATICCALL_RELEASE)
 
 clean:
 	rm -rf .build

@@ -16,6 +16,7 @@ let package = Package(
   name: "staticcall",
   products: [
     .executable(name: "staticcall", targets: ["staticcall"]),
+    .library(name: "StaticCallRuntime", targets: ["StaticCallRuntime"]),
     // For the package in Fuzzing.
     .library(name: "StaticCallLibraries", targets: ["Reports", "StaticCalls"]),
   ],
@@ -32,6 +33,7 @@ let package = Package(
     .systemLibrary(
       name: "CDebugInfo", pkgConfig: "libdw", providers: [.apt(["libdw-dev", "libbz2-dev"])]),
     .target(name: "CLinux"),
+    .target(name: "StaticCallRuntime"),
     .target(
       name: "ObjectFile",
       dependencies: [

@@ -84,7 +84,8 @@ struct PlainAnnotate: ParsableCommand {
     help: ArgumentHelp(
       "Layout of the table: the Linux kernel's, or that of user space.",
       discussion:
-        "user: \(Options.userTable), a part for each section with calls, which linkers keep or drop along with it."))
+        "user: \(Options.userTable), a part for each section with calls, which linkers keep or drop along with it. Missing keys are added."
+    ))
   var abi = ABI.linux
 
   @Flag(help: "The object is (part of) a kernel module: a call without a key names its trampoline instead.")
@@ -116,6 +117,8 @@ struct PlainAnnotate: ParsableCommand {
     var options = options
     if abi == .user {
       options.layout = .user
+      // DEFINE_STATIC_CALL defines both, so where the linker finds the trampoline it finds the key.
+      options.addMissingKeys = true
       if !keepsTableName { options.tableSections = [Options.userTable] }
     }
     options.isModule = module

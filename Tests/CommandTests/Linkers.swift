@@ -43,10 +43,14 @@ enum Linker: String, CaseIterable, Sendable {
 
 extension Target {
   /// Runs a program that was linked for the target.
-  func run(_ program: String) async throws -> Run {
+  func run(
+    _ program: String, _ arguments: [String] = [], environment: [String: String] = [:]
+  ) async throws -> Run {
     switch self {
-    case .x86_64: try await TestSupport.run(program, [])
-    case .aarch64: try await TestSupport.run("qemu-aarch64", ["-L", "/usr/aarch64-linux-gnu", program])
+    case .x86_64: try await TestSupport.run(program, arguments, environment: environment)
+    case .aarch64:
+      try await TestSupport.run(
+        "qemu-aarch64", ["-L", "/usr/aarch64-linux-gnu", program] + arguments, environment: environment)
     }
   }
 }

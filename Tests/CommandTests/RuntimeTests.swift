@@ -1,0 +1,182 @@
+import TestSupport
+import Testing
+
+/// The whole chain: programs are compiled, annotated, linked with the runtime, run, and their calls updated.
+@Suite(.enabled(if: Linker.haveAll, "a linker, a cross compiler or qemu-aarch64 is not installed"))
+struct RuntimeTests {
+  /// A kind of program.
+  enum Kind: String, CaseIterable, Sendable {
+    case pie
+    case noPIE
+    case fixed
+    case collected
+    case cPlusPlus
+    case cPlusPlusCollected
+
+    func build(_ target: Target, _ linker: Linker) -> RuntimeBuild {
+      // Each linker sees one compiler for each machine, and each machine both.
+      let usesClang = [.gold, .lld].contains(linker) == (target == .x86_64)
+      var build = RuntimeBuild(target: target, usesClang: usesClang, linker: linker)
+      switch self {
+      case .pie: build.options = ["-fPIE"]
+      case .noPIE: (build.options, build.linkOptions) = (["-fno-pie"], ["-no-pie"])
+      case .fixed: build.linkOptions = ["-static"]
+      case .cPlusPlus: build.isCPlusPlus = true
+      case .collected, .cPlusPlusCollected:
+        build.isCPlusPlus = self == .cPlusPlusCollected
+        (build.options, build.linkOptions) = (["-ffunction-sections", "-fdata-sections"], ["-Wl,--gc-sections"])
+      }
+      return build
+    }
+  }
+
+  static let kinds = Kind.allCases.flatMap { kind in Linker.allCases.map { (kind, $0) } }
+
+  /// Each patched site, read back from memory, is a direct branch to the current target; the others are whole all the same.
+  private func expectDirect(_ output: String, count: Int, for target: Target, in scratch: Scratch) async throws {
+    let sites = output.split(separator: "\n").compactMap { PrintedSite($0) }
+    #expect(sites.count >= count, "\(output)")
+    for site in sites {
+      #expect(site.state == "patched" || site.state == "crossing", "\(site)")
+      let (name, branchTarget) = try await site.decoded(for: target, in: scratch)
+      switch target {
+      case .x86_64: #expect(site.isTail ? name.hasPrefix("j") : name == "call", "\(site): \(name)")
+      case .aarch64: #expect(name == (site.isTail ? "b" : "bl"), "\(site): \(name)")
+      }
+      #expect((branchTarget == "0x\(String(site.target, radix: 16))") == (site.state == "patched"), "\(site)")
+    }
+    #expect(sites.count { $0.state == "patched" } > sites.count / 2, "\(output)")
+  }
+
+  @Test(arguments: Target.allCases, kinds)
+  func callsAreDirectAndFollowUpdates(_ target: Target, _ kind: (kind: Kind, linker: Linker)) async throws {
+    let scratch = try Scratch()
+    let program = try await kind.kind.build(target, kind.linker).build(["program.c", "elsewhere.c"], in: scratch)
+    let run = try await target.run(program, ["sites"])
+    #expect((run.status, run.errors) == (0, ""))
+    #expect(run.output.hasSuffix("others 0\n"), "\(run.output)")
+    try await expectDirect(run.output, count: 8, for: target, in: scratch)
+    let verification = try await staticcall("verify", program)
+    #expect((verification.status, verification.output, verification.errors) == (0, "", ""))
+  }
+
+  @Test(arguments: Target.allCases, Linker.allCases)
+  func sharedObjectsAreLoadedAndUnloaded(_ target: Target, _ linker: Linker) async throws {
+    let scratch = try Scratch()
+    let library = RuntimeBuild(
+      target: target, usesClang: linker == .lld, options: ["-fPIC"], linker: linker, linkOptions: ["-shared"])
+    let object = try await library.build(["library.c"], in: scratch, to: "library.so")
+    let loader = try await RuntimeBuild(target: target, linker: linker).build(["loader.c"], in: scratch)
+    let run = try await target.run(loader, [object])
+    #expect((run.status, run.errors) == (0, ""))
+    #expect(run.output.hasSuffix("loaded 50 times\n"), "\(run.output)")
+    try await expectDirect(run.output, count: 2, for: target, in: scratch)
+  }
+
+  /// Everything a user may compile with.
+  static let flags: [[String]] = [
+    ["-O0"], ["-O1"], ["-Os"], ["-O3"], ["-fno-plt"], ["-fPIC"], ["-g"], ["-ffunction-sections"], ["-fno-inline"],
+    ["-fsanitize=undefined"],
+  ]
+  static let machineFlags: [Target: [[String]]] = [
+    .x86_64: [
+      ["-fcf-protection=full"], ["-mcmodel=medium"], ["-DSTATIC_CALL_RETPOLINE"], ["-mharden-sls=all"],
+    ],
+    .aarch64: [["-mbranch-protection=standard"], ["-mcmodel=tiny"], ["-mharden-sls=all"]],
+  ]
+
+  static let builds = Target.allCases.flatMap { target in
+    (flags + (machineFlags[target] ?? [])).map { (target, $0) }
+  }
+
+  @Test(arguments: builds, [false, true])
+  func noFlagIsNeededAndNoneIsInTheWay(_ build: (target: Target, flags: [String]), _ usesClang: Bool) async throws {
+    let scratch = try Scratch()
+    var runtimeBuild = RuntimeBuild(target: build.target, usesClang: usesClang, options: build.flags)
+    runtimeBuild.linkOptions = build.flags.filter { $0.hasPrefix("-fsanitize") }
+    if usesClang, !runtimeBuild.linkOptions.isEmpty { return }  // gcc links, and has no library for clang's
+    let program = try await runtimeBuild.build(["program.c", "elsewhere.c"], in: scratch)
+    let run = try await build.target.run(program)
+    #expect((run.status, run.errors) == (0, ""))
+    #expect(run.output.hasSuffix("others 0\n"), "\(run.output)")
+  }
+
+  /// An object that was not annotated calls through the trampolines, and so does a program whose patching is switched off.
+  @Test(arguments: Target.allCases)
+  func callsThatAreNotPatchedAreRight(_ target: Target) async throws {
+    let scratch = try Scratch()
+    for flags in [[], ["-DSTATIC_CALL_RETPOLINE"]] {
+      let program = try await RuntimeBuild(target: target, options: flags).build(
+        ["program.c", "elsewhere.c"], in: scratch)
+      let run = try await target.run(
+        program, environment: ["STATIC_CALL_PATCH": "0", "STATIC_CALL_STATS": "1"])
+      #expect(run.status == 0)
+      #expect(run.output.contains("patched 0 crossing"), "\(run.output)")
+      #expect(run.errors.contains("through the trampoline: STATIC_CALL_PATCH=0\n"), "\(run.errors)")
+    }
+  }
+
+  @Test(arguments: Target.allCases)
+  func theReportCountsSites(_ target: Target) async throws {
+    let scratch = try Scratch()
+    let program = try await RuntimeBuild(target: target).build(["program.c", "elsewhere.c"], in: scratch)
+    let quiet = try await target.run(program)
+    #expect((quiet.status, quiet.errors) == (0, ""))
+    let summary = try await target.run(program, environment: ["STATIC_CALL_STATS": "1"])
+    #expect(summary.output == quiet.output)
+    #expect(summary.errors.hasPrefix("static_call: program: 9 sites of 3 static calls, "), "\(summary.errors)")
+    #expect(summary.errors.contains(" direct; 1006 updates, 0 failed\n"), "\(summary.errors)")
+    let sites = try await target.run(program, environment: ["STATIC_CALL_STATS": "sites"])
+    let lines = sites.errors.split(separator: "\n").filter { $0.hasPrefix("static_call: program+0x") }
+    // Their addresses are those of the table in the file.
+    let listed = try await require(staticcallPath, ["list", "--format", "json", program])
+    #expect(lines.count == 9)
+    for line in lines {
+      let address = line.dropFirst("static_call: program+".count).prefix { $0 != ":" }
+      #expect(listed.contains("\"\(address)\"") || listed.contains(String(Int(address.dropFirst(2), radix: 16) ?? 0)))
+    }
+  }
+
+  enum Denial: String, CaseIterable, Sendable {
+    case prctl
+    case seccomp
+    case fake
+  }
+
+  @Test(
+    arguments: [
+      (Target.x86_64, Denial.prctl), (.x86_64, .seccomp), (.x86_64, .fake), (.aarch64, .fake),
+    ], ["before", "after"])
+  func aSystemThatForbidsChangesOfCodeIsObeyed(_ denial: (target: Target, way: Denial), _ time: String) async throws {
+    let scratch = try Scratch()
+    let program = try await RuntimeBuild(target: denial.target).build(["denied.c"], in: scratch)
+    // Emulated programs cannot execute themselves.
+    let isFaked = denial.way == .fake && time == "before"
+    let run = try await denial.target.run(
+      program, [denial.way.rawValue, isFaked ? "denied" : time], environment: isFaked ? ["FAKE_DENIAL": "1"] : [:])
+    if run.status == 77 {
+      withKnownIssue("SKIPPED: the kernel has no PR_SET_MDWE") { Issue.record("\(run.output)") }
+      return
+    }
+    #expect((run.status, run.errors) == (0, ""))
+    #expect(run.output.hasPrefix("denied "), "\(run.output)")
+  }
+
+  @Test(arguments: Target.allCases)
+  func childrenGoOnByThemselves(_ target: Target) async throws {
+    let scratch = try Scratch()
+    let program = try await RuntimeBuild(target: target).build(["forks.c"], in: scratch)
+    let run = try await target.run(program)
+    #expect((run.status, run.output, run.errors) == (0, "forked 200 times\n", ""))
+  }
+
+  /// `make stress` does the same for a minute each.
+  @Test(arguments: [(Target.x86_64, []), (.x86_64, ["-DCROSSING"]), (.aarch64, [])] as [(Target, [String])])
+  func threadsCallCurrentFunctionsOnly(_ target: Target, _ options: [String]) async throws {
+    let scratch = try Scratch()
+    let program = try await RuntimeBuild(target: target, options: options).build(["stress.c"], in: scratch)
+    let run = try await target.run(program, ["1", "2"])
+    #expect((run.status, run.errors) == (0, ""))
+    #expect(run.output.contains("200 sites, \(options.isEmpty ? "" : "0 direct, 200 crossing")"), "\(run.output)")
+  }
+}
