@@ -159,7 +159,7 @@ class Checker:
                 self.faults.append(f"{what}: takes {again.seconds:.2f} s")
         memory = run.resident
         most = max(self.options.megabytes << 20, MEMORY_FOR_EACH_BYTE * size)
-        if memory > most:
+        if memory > self.options.megabytes << 20:
             memory = anonymous_memory(command, self.directory)
             if memory > most:
                 self.faults.append(f"{what}: takes {memory >> 20} MB, and {run.resident >> 20} MB with the file")

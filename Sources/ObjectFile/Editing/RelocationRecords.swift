@@ -26,7 +26,9 @@ extension EditPlan {
       var added = edit.added[...]
       for position in edit.removed.union(edit.changed.keys).sorted() where position < table.count {
         var new = Relocation(offset: table[position].offset, type: .none, symbol: SymbolIndex(0), addend: 0)
-        if let planned = edit.changed[position] ?? added.popFirst() { new = record(of: planned, in: object, renumbering) }
+        if let planned = edit.changed[position] ?? added.popFirst() {
+          new = record(of: planned, in: object, renumbering)
+        }
         edited.append(PlacedRecord(new, position, hasMoved: new.storedOffset != table[position].storedOffset))
       }
       for (number, planned) in added.enumerated() {
