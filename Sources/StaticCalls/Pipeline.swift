@@ -24,17 +24,22 @@ public enum Pipeline {
         return try annotateArchive(input, at: path, output: output, isDryRun: isDryRun, options)
       }
       let object = try ObjectFile(reading: input)
+      // A new file gets all that is in the old one: a large one is copied while the rest goes on.
+      let isWanted = !isDryRun && (output != nil || !options.writesInPlace && promisesTable(object, options))
+      let copy = isWanted ? EarlyCopy(of: input, to: output ?? path) : nil
 
       // Discover to emit: the edited object is made in memory.
       let annotation = try edit(object, isDryRun: isDryRun, options) { plan in
         try EditedObject(plan, of: object, from: input)
       } write: { edited in
         // Write: from here on the file changes, in one step.
-        try edited.write(to: output ?? path, from: input, options.writing)
+        try edited.write(to: output ?? path, from: input, options.writing, copy: copy)
       }
 
       // An object that needs no change is not opened for writing; under another name it is still wanted.
-      if let output, !isDryRun, annotation.needsNoChange { try copyFile(input, to: output, options.writing) }
+      if let output, !isDryRun, annotation.needsNoChange {
+        try copyFile(input, to: output, options.writing, copy: copy)
+      }
       return [Annotated(result: .success(annotation))]
     }
   }

@@ -25,6 +25,13 @@ struct Survey {
   func trampoline(of site: CallSite) -> Trampoline { index.trampolines[site.trampoline] }
 }
 
+/// Whether an object that was only just opened looks as if it were to get a table: it names trampolines and has none.
+func promisesTable(_ object: borrowing ObjectFile, _ options: Options) -> Bool {
+  guard object.symbolNamesContain(options.trampolinePrefix) else { return false }
+  let name = Array(options.tableSection.utf8)
+  return !object.sections.contains { object.name(of: $0.index, is: name) }
+}
+
 /// Makes the survey of an object: trampolines, then references, then call sites, then the table.
 func surveyObject(
   _ object: borrowing ObjectFile, _ options: Options, includingData: Bool = false
@@ -61,6 +68,6 @@ func surveyObject(
       Finding(.fatObject, .warning, section: nil, "the object also holds intermediate code for link-time optimisation"))
   }
   return Survey(
-    index: index, sites: resolver.sites.sorted { $0.position < $1.position }, deadLoads: resolver.deadLoads,
+    index: index, sites: resolver.sites.inOrder(), deadLoads: resolver.deadLoads,
     findings: findings, table: table)
 }

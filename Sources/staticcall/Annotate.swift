@@ -18,36 +18,12 @@ struct Annotate: ParsableCommand {
       is with an archive: all its members are handled, or none. The members of a thin archive are annotated where they are.
       """)
 
-  enum ABI: String, Choice {
-    case linux
-    case user
-  }
+  @OptionGroup var plain: PlainAnnotate
 
-  @OptionGroup var arguments: ObjectArguments
-
-  @Option(name: .shortAndLong, help: ArgumentHelp("Write the annotated object here instead.", valueName: "file"))
-  var output: FileArgument?
-
-  @Flag(
-    help: ArgumentHelp(
-      "Write into the object's own file where that is as safe, which is faster and needs no writable directory.",
-      discussion:
-        "Where more changes than the end of the file and its header, and where the file has several names or may not be written, it is replaced as always."
-    ))
-  var inPlace = false
+  @OptionGroup var parallel: Jobs
 
   @Flag(help: "Wait until each object is on disk.")
   var fsync = false
-
-  @Option(
-    help: ArgumentHelp(
-      "Layout of the table: the Linux kernel's, or that of user space.",
-      discussion:
-        "user: \(Options.userTable), a part for each section with calls, which linkers keep or drop along with it."))
-  var abi = ABI.linux
-
-  @Flag(help: "The object is (part of) a kernel module: a call without a key names its trampoline instead.")
-  var module = false
 
   @Flag(help: "Add a missing key as an undefined symbol, for the linker to find.")
   var addMissingKeys = false
@@ -61,51 +37,107 @@ struct Annotate: ParsableCommand {
   @Flag(name: [.customShort("n"), .long], help: "Write nothing; print what would be written.")
   var dryRun = false
 
+  @OptionGroup var calls: CallOptions
+
+  func validate() throws {
+    if plain.module, addMissingKeys { throw ValidationError("--module and --add-missing-keys exclude each other.") }
+  }
+
+  func run() throws {
+    var options = calls.options
+    options.addMissingKeys = addMissingKeys
+    options.rebuildsTable = rebuild
+    options.isStrict = strict
+    options.waitsForDisk = fsync
+    try plain.annotate(options, keepsTableName: calls.section != nil, isDryRun: dryRun, jobs: parallel.jobs)
+  }
+}
+
+/// `annotate` with the options that most runs make do with.
+///
+/// ArgumentParser takes a command apart by reflection in each run, and every option costs as much as a good part of reading a small object.
+/// So a call of `annotate` is read as this first, and where that fails as ``Annotate``, of which this is a part.
+struct PlainAnnotate: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: Annotate.configuration.commandName, _superCommandName: Staticcall.name)
+
+  enum ABI: String, Choice {
+    case linux
+    case user
+  }
+
+  @Argument(help: objectsHelp)
+  var objects: [FileArgument]
+
+  @Option(name: .shortAndLong, help: ArgumentHelp("Write the annotated object here instead.", valueName: "file"))
+  var output: FileArgument?
+
+  @Flag(
+    help: ArgumentHelp(
+      "Write into the object's own file where that is as safe, which is faster and needs no writable directory.",
+      discussion:
+        "Where more changes than the end of the file and its header, and where the file has several names or may not be written, it is replaced as always."
+    ))
+  var inPlace = false
+
+  @Option(
+    help: ArgumentHelp(
+      "Layout of the table: the Linux kernel's, or that of user space.",
+      discussion:
+        "user: \(Options.userTable), a part for each section with calls, which linkers keep or drop along with it."))
+  var abi = ABI.linux
+
+  @Flag(help: "The object is (part of) a kernel module: a call without a key names its trampoline instead.")
+  var module = false
+
   @Flag(name: .shortAndLong, help: "Say what became of each object.")
   var verbose = false
 
   @Flag(name: .shortAndLong, help: "Do not print warnings.")
   var quiet = false
 
-  @OptionGroup var calls: CallOptions
-
   func validate() throws {
-    if output != nil, arguments.paths.count > 1 { throw ValidationError("-o takes one object, not several.") }
+    try checkNames(objects.map(\.path))
+    if output != nil, paths.count > 1 { throw ValidationError("-o takes one object, not several.") }
     if output?.path == "-" { throw ValidationError("An object cannot be written to standard output: name a file.") }
     if output?.path.isEmpty == true { throw ValidationError("The name of the output must not be empty.") }
     if output != nil, inPlace { throw ValidationError("-o and --in-place exclude each other.") }
-    if module, addMissingKeys { throw ValidationError("--module and --add-missing-keys exclude each other.") }
     if module, abi == .user { throw ValidationError("--module is for the kernel, and --abi user is not.") }
     if verbose, quiet { throw ValidationError("--verbose and --quiet exclude each other.") }
   }
 
-  func run() throws {
-    var options = calls.options
+  private var paths: [FilePath] { withoutRepetition(objects.map(\.path)) }
+
+  func run() throws { try annotate(Options(), keepsTableName: false, isDryRun: false, jobs: nil) }
+
+  /// Annotates the objects with `options` and what this command itself was told. `keepsTableName` says that the user named the table's
+  /// section.
+  func annotate(_ options: Options, keepsTableName: Bool, isDryRun: Bool, jobs: Int?) throws {
+    var options = options
     if abi == .user {
       options.layout = .user
-      if calls.section == nil { options.tableSections = [Options.userTable] }
+      if !keepsTableName { options.tableSections = [Options.userTable] }
     }
     options.isModule = module
-    options.addMissingKeys = addMissingKeys
-    options.rebuildsTable = rebuild
-    options.isStrict = strict
     options.writesInPlace = inPlace
-    options.waitsForDisk = fsync
-    let (output, dryRun, request) = (output?.path, dryRun, options)
-    let results = arguments.forEach { path throws(Refusal) in
-      try Pipeline.annotate(path, output: output, isDryRun: dryRun, request)
+    let (output, request) = (output?.path, options)
+    let results = attempt(paths, jobs: jobs) { path throws(Refusal) in
+      try Pipeline.annotate(path, output: output, isDryRun: isDryRun, request)
     }
     var console = Console()
     for (path, result) in results {
       switch result {
-      case .success(let outcomes): report(outcomes, path, &console)
+      case .success(let outcomes): report(outcomes, path, &console, isDryRun)
       case .failure(let refusal): console.complain(refusal, about: path.text)
       }
     }
     try console.end()
   }
 
-  private func report(_ outcomes: [Pipeline.Annotated], _ path: FilePath, _ console: inout Console) {
+  private func report(
+    _ outcomes: [Pipeline.Annotated], _ path: FilePath, _ console: inout Console, _ isDryRun: Bool
+  ) {
+    let isTalkative = verbose || isDryRun
     var isSilent = true
     for outcome in outcomes {
       let name = displayName(of: path, outcome.member)
@@ -113,24 +145,24 @@ struct Annotate: ParsableCommand {
       case .success(let annotation):
         // Most members of most archives have no static calls.
         if outcome.member != nil, annotation.change == .noStaticCalls, annotation.left.isEmpty { continue }
-        report(annotation, name, &console)
+        report(annotation, name, &console, isTalkative)
       case .failure(let refusal): console.complain(refusal, about: name)
       }
       isSilent = false
     }
-    if isSilent, verbose || dryRun { console.report("\(path.text): no static calls\n") }
+    if isSilent, isTalkative { console.report("\(path.text): no static calls\n") }
   }
 
-  private func report(_ annotation: Annotation, _ name: String, _ console: inout Console) {
+  private func report(_ annotation: Annotation, _ name: String, _ console: inout Console, _ isTalkative: Bool) {
     let isHeldBack = annotation.change == .heldBack
     // Never a failure without a word.
     if !quiet || isHeldBack {
       for warning in annotation.left { console.complain(warning, about: name) }
     }
-    if verbose || dryRun { console.report(annotation.text(for: name)) }
+    if isTalkative { console.report(annotation.text(for: name)) }
     if isHeldBack {
       // The warnings alone would not say why the run failed.
-      if !verbose, !dryRun { console.complain(annotation.text(for: name)) }
+      if !isTalkative { console.complain(annotation.text(for: name)) }
       console.note(.findings)
     }
   }

@@ -19,7 +19,10 @@ struct List: ParsableCommand {
     case json
   }
 
-  @OptionGroup var arguments: ObjectArguments
+  @Argument(help: objectsHelp)
+  var objects: [FileArgument]
+
+  @OptionGroup var parallel: Jobs
 
   @Option(help: "Format of the list.")
   var format = Format.text
@@ -42,6 +45,7 @@ struct List: ParsableCommand {
   @OptionGroup var calls: CallOptions
 
   func validate() throws {
+    try checkNames(objects.map(\.path))
     if summary, disassemble { throw ValidationError("--summary and --disassemble exclude each other.") }
     guard key.allSatisfy(isUTF8) else { throw ValidationError("The names of static calls must be UTF-8.") }
   }
@@ -68,9 +72,10 @@ struct List: ParsableCommand {
         document.add(path, listed.member, refusal)
       }
     }
-    for (path, result) in arguments.forEach({ path throws(Refusal) in
+    let results = attempt(withoutRepetition(objects.map(\.path)), jobs: parallel.jobs) { path throws(Refusal) in
       try Pipeline.listAll(path, disassembles: disassemble, options)
-    }) {
+    }
+    for (path, result) in results {
       switch result {
       case .success(let listings):
         if listings.isEmpty, format == .text {

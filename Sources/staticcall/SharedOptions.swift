@@ -1,5 +1,4 @@
 import ArgumentParser
-import Glibc
 import StaticCalls
 import SystemPackage
 
@@ -73,66 +72,35 @@ extension Choice {
   var defaultValueDescription: String { rawValue }
 }
 
-/// Arguments that are worked on several at a time.
-protocol ParallelArguments {
-  /// On how many threads to work.
-  var jobs: Int? { get }
-}
-
-private let jobsHelp = ArgumentHelp(
-  "Number of files to work on at a time (default: the number of processors).", valueName: "n")
-
-extension ParallelArguments {
-  fileprivate func checkJobs() throws {
-    if let jobs, jobs < 1 { throw ValidationError("The number of jobs must be 1 or more.") }
-  }
-
-  /// Runs `work` for each item and returns its results in order.
-  func forEach<Item: Sendable, Success: Sendable>(
-    _ items: [Item], _ work: @escaping @Sendable (Item) throws(Refusal) -> Success
-  ) -> [(item: Item, result: Result<Success, Refusal>)] {
-    let threads = jobs ?? max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
-    let results = inParallel(items, jobs: threads) { item in
-      Result { () throws(Refusal) in try work(item) }
-    }
-    return Array(zip(items, results))
-  }
-}
-
-/// The objects to work on.
-struct ObjectArguments: ParsableArguments, ParallelArguments {
-  @Argument(
+/// On how many threads to work.
+struct Jobs: ParsableArguments {
+  @Option(
+    name: .shortAndLong,
     help: ArgumentHelp(
-      "The objects: relocatable ELF files. To list, archives and linked programs as well.", valueName: "object"))
-  var objects: [FileArgument]
-
-  @Option(name: .shortAndLong, help: jobsHelp)
+      "Number of files to work on at a time (default: the number of processors).", valueName: "n"))
   var jobs: Int?
 
   func validate() throws {
-    try checkNames(objects.map(\.path))
-    try checkJobs()
-  }
-
-  /// The objects in order, each file once whatever names it goes by.
-  var paths: [FilePath] { withoutRepetition(objects.map(\.path)) }
-
-  /// Runs `work` for each object and returns its results in order.
-  func forEach<Success: Sendable>(
-    _ work: @escaping @Sendable (FilePath) throws(Refusal) -> Success
-  ) -> [(path: FilePath, result: Result<Success, Refusal>)] {
-    forEach(paths, work).map { ($0.item, $0.result) }
+    if let jobs, jobs < 1 { throw ValidationError("The number of jobs must be 1 or more.") }
   }
 }
 
+/// Runs `work` for each item, on `jobs` threads, and returns its results in order.
+func attempt<Item: Sendable, Success: Sendable>(
+  _ items: [Item], jobs: Int?, _ work: @escaping @Sendable (Item) throws(Refusal) -> Success
+) -> [(item: Item, result: Result<Success, Refusal>)] {
+  let results = inParallel(items, jobs: jobs) { item in Result { () throws(Refusal) in try work(item) } }
+  return Array(zip(items, results))
+}
+
+let objectsHelp = ArgumentHelp(
+  "The objects: relocatable ELF files. To list, archives and linked programs as well.", valueName: "object")
+
 /// Files and directories to look at.
-struct FileArguments: ParsableArguments, ParallelArguments {
+struct FileArguments: ParsableArguments {
   @Argument(
     help: ArgumentHelp("Objects, archives, linked programs, and directories with such files.", valueName: "file"))
   var files: [FileArgument]
-
-  @Option(name: .shortAndLong, help: jobsHelp)
-  var jobs: Int?
 
   struct Input: Sendable {
     var path: FilePath
@@ -140,10 +108,7 @@ struct FileArguments: ParsableArguments, ParallelArguments {
     var isNamed: Bool
   }
 
-  func validate() throws {
-    try checkNames(files.map(\.path))
-    try checkJobs()
-  }
+  func validate() throws { try checkNames(files.map(\.path)) }
 
   /// What to look at, in order, each file once; and the directories that cannot be read.
   func inputs() -> (inputs: [Input], unreadable: [Pipeline.Refused]) {
@@ -172,7 +137,7 @@ func checkNames(_ names: [FilePath]) throws {
 }
 
 /// The paths in order, each file once whatever names it goes by.
-private func withoutRepetition(_ paths: [FilePath]) -> [FilePath] {
+func withoutRepetition(_ paths: [FilePath]) -> [FilePath] {
   guard paths.count > 1 else { return paths }
   var seen: Set<FileIdentity> = []
   return paths.filter { path in

@@ -62,13 +62,13 @@ struct Staticcall: ParsableCommand {
   /// runs are a command and the name of an object. `nil` for all else, errors and calls for help included: these are the
   /// tree's to tell.
   private static func parseSubcommand(_ arguments: [String]) -> (any ParsableCommand)? {
-    guard let name = arguments.first,
-      let command = configuration.subcommands.first(where: { $0.configuration.commandName == name })
-    else { return nil }
-    // What is no such command is a call for help.
-    guard let parsed = try? command.parseAsRoot(Array(arguments.dropFirst())), type(of: parsed) == command else {
-      return nil
+    let commands = [PlainAnnotate.self] + configuration.subcommands
+    for command in commands where command.configuration.commandName == arguments.first {
+      // What is no such command is a call for help.
+      if let parsed = try? command.parseAsRoot(Array(arguments.dropFirst())), type(of: parsed) == command {
+        return parsed
+      }
     }
-    return parsed
+    return nil
   }
 }

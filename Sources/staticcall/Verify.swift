@@ -25,6 +25,8 @@ struct Verify: ParsableCommand {
 
   @OptionGroup var arguments: FileArguments
 
+  @OptionGroup var parallel: Jobs
+
   @Option(help: "Format of the report: for people, or for a CI system.")
   var format = Format.text
 
@@ -43,7 +45,7 @@ struct Verify: ParsableCommand {
     let (inputs, unreadable) = arguments.inputs()
     for directory in unreadable { report.add(directory.path, .failure(directory.refusal)) }
     let progress = Progress(of: inputs.count, "files")
-    let results = arguments.forEach(inputs) { input throws(Refusal) in
+    let results = attempt(inputs, jobs: parallel.jobs) { input throws(Refusal) in
       defer { progress.advance() }
       return input.isNamed
         ? try Pipeline.verify(input.path, options) : try Pipeline.verifyIfHandled(input.path, options)

@@ -107,4 +107,35 @@ import Testing
     try #require(await staticcall(["annotate", "c.o"], scratch).status == 0)
     #expect(try Fingerprint(scratch.file("c.o")) == before)
   }
+
+  /// Large objects are copied on another thread while they are examined.
+  @Test(arguments: [1, 2, 7])
+  func largeObjectsComeOutLikeSmallOnes(_ count: Int) async throws {
+    let scratch = try Scratch()
+    let names = (0..<count).map { "o\($0).o" }
+    for name in names { try await scratch.make(Sample.direct + "\n.space 5 << 20, 7", name) }
+    let before = try bytes(of: scratch.file("o0.o"))
+    #expect(try await staticcall(["annotate", "-o", "new.o", "o0.o"], scratch).status == 0)
+    #expect(try bytes(of: scratch.file("o0.o")) == before)
+    #expect(try await staticcall(["annotate", "--in-place", "o0.o"], scratch).status == 0)
+    let after = try bytes(of: scratch.file("o0.o"))
+    #expect(after.count > before.count && after != before)
+    try scratch.write(before, to: "o0.o")
+    #expect(try await staticcall(["annotate", "-j", "4"] + names, scratch).status == 0)
+    for name in names + ["new.o"] { #expect(try bytes(of: scratch.file(name)) == after, "\(name)") }
+    // No change is needed: under another name it is a copy.
+    #expect(try await staticcall(["annotate", "-o", "again.o", "o0.o"], scratch).status == 0)
+    #expect(try bytes(of: scratch.file("again.o")) == after)
+    #expect(scratch.contents.filter { !$0.hasSuffix(".s") } == (names + ["again.o", "new.o"]).sorted())
+  }
+
+  @Test func aLargeObjectThatIsRefusedLeavesNothing() async throws {
+    let scratch = try Scratch()
+    try await scratch.make("CALL __SCT__a\n.space 5 << 20, 7")
+    let names = scratch.contents
+    for options in [[], ["-o", "b.o"]] {
+      #expect(try await staticcall(["annotate"] + options + ["a.o"], scratch).status == 2)
+      #expect(scratch.contents == names)
+    }
+  }
 }

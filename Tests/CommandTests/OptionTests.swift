@@ -180,4 +180,35 @@ import Testing
         """)
     #expect(try ElfBytes(file: scratch.file("a.o")).siteTable().count == 2)
   }
+
+  /// Calls with few options are read by a shorter way than others.
+  @Test(arguments: [[], ["--module"], ["--abi", "user"], ["-v"], ["-o", "b.o"], ["--in-place", "-q"]])
+  func defaultsThatAreSpelledOutChangeNothing(_ options: [String]) async throws {
+    let (short, long) = (try Scratch(), try Scratch())
+    for scratch in [short, long] { try await scratch.make(Sample.indirect) }
+    let defaults = ["--trampoline-prefix", "__SCT__", "--key-prefix", "__SCK__"]
+    let first = try await run(staticcallPath, ["annotate"] + options + ["a.o"], in: short.path)
+    let second = try await run(staticcallPath, ["annotate"] + options + defaults + ["a.o"], in: long.path)
+    #expect((first.status, first.output, first.errors) == (second.status, second.output, second.errors))
+    #expect(short.contents == long.contents)
+    for name in short.contents { #expect(try bytes(of: short.file(name)) == bytes(of: long.file(name)), "\(name)") }
+  }
+
+  @Test func aTableDoesNotGoWithoutAWord() async throws {
+    let scratch = try Scratch()
+    try await scratch.make(Sample.direct)
+    _ = try await annotate(scratch, "a.o")
+    let mistyped = ["annotate", "--rebuild", "--trampoline-prefix", "__SCX__", "a.o"]
+    let strict = try await run(staticcallPath, mistyped + ["--strict"], in: scratch.path)
+    #expect(strict.status == 1)
+    #expect(try await annotate(scratch, "-v", "a.o").output == "a.o: up to date (2 call sites of 2 keys)\n")
+    let rebuilt = try await run(staticcallPath, mistyped, in: scratch.path)
+    #expect(rebuilt.status == 0)
+    #expect(
+      rebuilt.errors == """
+        a.o: warning: nothing is left of the existing table's entries: no symbol begins with __SCX__ [SC016]
+          If that is not meant, compile the object again, and check --trampoline-prefix.
+
+        """)
+  }
 }

@@ -155,6 +155,10 @@ import Testing
     #expect(annotate(object).codes == [.staleTable])
     let annotation = try #require(annotate(object) { $0.rebuildsTable = true }.annotation)
     #expect((annotation.entries, annotation.removed) == (0, 1))
+    #expect(
+      annotation.left.map(\.message) == [
+        "nothing is left of the existing table's entries: no symbol begins with __SCT__"
+      ])
     #expect(try table(of: object) == [])
     #expect(try verify(object) == [])
   }

@@ -38,12 +38,13 @@ public struct EditedObject: ~Copyable {
     self.layout = layout
   }
 
-  /// Writes the outcome under the name `path`, whole or not at all.
+  /// Writes the outcome under the name `path`, whole or not at all; into `copy` where that was begun for this name.
   public func write(
-    to path: FilePath, from input: borrowing InputFile, _ options: WritingOptions = WritingOptions()
+    to path: FilePath, from input: borrowing InputFile, _ options: WritingOptions = WritingOptions(),
+    copy: EarlyCopy? = nil
   ) throws(ObjectFileError) {
     if options.isInPlace, try writeInPlace(at: path, input, options) { return }
-    try replaceFile(at: path, with: input, options) { output throws(ObjectFileError) in
+    try replaceFile(at: path, with: input, options, copy: copy) { output throws(ObjectFileError) in
       try output.copyContents(of: input)
       try output.write(layout.tail, at: input.size)
       for patch in layout.patches { try output.write(patch.bytes, at: patch.offset) }

@@ -16,10 +16,10 @@ public struct WritingOptions: Sendable {
 /// Writes a copy of an object that needs no edit under the name `path`, whole or not at all. Does nothing where `path` is a
 /// name of the object itself.
 public func copyFile(
-  _ input: borrowing InputFile, to path: FilePath, _ options: WritingOptions = WritingOptions()
+  _ input: borrowing InputFile, to path: FilePath, _ options: WritingOptions = WritingOptions(), copy: EarlyCopy? = nil
 ) throws(ObjectFileError) {
   if try Destination(path).isFile(of: input) { return }
-  try replaceFile(at: path, with: input, options) { output throws(ObjectFileError) in
+  try replaceFile(at: path, with: input, options, copy: copy) { output throws(ObjectFileError) in
     try output.copyContents(of: input)
   }
 }
@@ -32,7 +32,7 @@ public func copyFile(
 ///
 /// `fill` may be called twice: a file without a name cannot be given one everywhere.
 func replaceFile(
-  at path: FilePath, with input: borrowing InputFile, _ options: WritingOptions,
+  at path: FilePath, with input: borrowing InputFile, _ options: WritingOptions, copy: EarlyCopy? = nil,
   fill: (borrowing OutputFile) throws(ObjectFileError) -> Void
 ) throws(ObjectFileError) {
   try deferringSignals { () throws(ObjectFileError) in
@@ -40,7 +40,7 @@ func replaceFile(
     let isOwnFile = destination.isFile(of: input)
     if path == input.path, !isOwnFile { throw .changedMeanwhile }
     if isOwnFile { input.lock() }
-    var output = try OutputFile(for: destination, isNameless: true)
+    var output = try OutputFile(for: destination, isNameless: true, copy: copy)
     if try write(&output, to: destination, from: input, options, fill) { return }
     var named = try OutputFile(for: destination, isNameless: false)
     _ = try write(&named, to: destination, from: input, options, fill)

@@ -10,27 +10,32 @@ struct OutputFile: ~Copyable {
   private let descriptor: FileDescriptor
   private let destination: Destination
   private let temporaryName: FilePath
+  /// Whether the contents of the input are there already.
+  private let holdsCopy: Bool
   /// Whether there is, as far as is known, a file under the temporary name, which this run must remove.
   private var ownsTemporaryName: Bool
 
-  /// Creates a file in the directory of `destination`. Only its owner can read it until it is complete.
-  init(for destination: Destination, isNameless: Bool) throws(ObjectFileError) {
+  /// Creates a file in the directory of `destination`, or takes the one that `copy` made there. Only its owner can read it until it is
+  /// complete.
+  init(for destination: Destination, isNameless: Bool, copy: EarlyCopy? = nil) throws(ObjectFileError) {
     self.destination = destination
     temporaryName = destination.temporaryName
-    if isNameless, let descriptor = try Self.createNameless(in: destination.directory) {
-      self.descriptor = descriptor
-      ownsTemporaryName = false
-      _ = tryLock(descriptor)
+    ownsTemporaryName = false
+    if isNameless, let copied = copy?.take(for: destination) {
+      (descriptor, holdsCopy) = (copied, true)
+    } else if isNameless, let nameless = try Self.createNameless(in: destination.directory) {
+      (descriptor, holdsCopy) = (nameless, false)
     } else {
-      descriptor = try Self.create(temporaryName, in: destination.directory)
+      (descriptor, holdsCopy) = (try Self.create(temporaryName, in: destination.directory), false)
       ownsTemporaryName = true
     }
+    if !ownsTemporaryName { _ = tryLock(descriptor) }
   }
 
   deinit { try? descriptor.close() }
 
   /// `nil` where the file system has no files without names.
-  private static func createNameless(in directory: FilePath) throws(ObjectFileError) -> FileDescriptor? {
+  static func createNameless(in directory: FilePath) throws(ObjectFileError) -> FileDescriptor? {
     do {
       return try FileDescriptor.open(
         directory, .readWrite,
@@ -73,56 +78,14 @@ struct OutputFile: ~Copyable {
 
   // MARK: Contents
 
-  /// Copies the whole of `input`.
+  /// Copies the whole of `input`, unless that was done before.
   func copyContents(of input: borrowing InputFile) throws(ObjectFileError) {
-    try copy(0..<input.size, of: input, to: 0)
+    if !holdsCopy { try copy(0..<input.size, of: input, to: 0) }
   }
 
-  /// Copies a range of `input` to an offset, in the kernel where that is possible: no copy at all on file systems that can share blocks.
+  /// Copies a range of `input` to an offset.
   func copy(_ range: Range<Int>, of input: borrowing InputFile, to offset: Int) throws(ObjectFileError) {
-    // A signal must not have to wait for the whole of a large file.
-    let portion = 64 << 20
-    var done = 0
-    while done < range.count {
-      try throwIfInterrupted()
-      var from = off_t(range.lowerBound + done)
-      var to = off_t(offset + done)
-      // SAFETY: the offsets are local variables.
-      let count = unsafe copy_file_range(
-        input.descriptor.rawValue, &from, descriptor.rawValue, &to, min(range.count - done, portion), 0)
-      if count > 0 {
-        done += count
-      } else if count < 0, errno == EINTR {
-        continue
-      } else if count < 0, errno == ENOSPC || errno == EIO || errno == EDQUOT || errno == EFBIG {
-        throw .system(operation: writing, Errno(rawValue: errno))
-      } else {
-        // Not between these two file systems, or not on this kernel (copy_file_range(2), ERRORS).
-        return try copyThroughMemory(range.dropFirst(done), of: input, to: offset + done)
-      }
-    }
-  }
-
-  private func copyThroughMemory(
-    _ range: Range<Int>, of input: borrowing InputFile, to offset: Int
-  ) throws(ObjectFileError) {
-    // SAFETY: `read` gets the array's own memory with its length, for the time of the call.
-    var done = 0
-    var buffer = [UInt8](repeating: 0, count: min(range.count, 256 << 10))
-    while done < range.count {
-      try throwIfInterrupted()
-      let (source, wanted) = (input.descriptor, min(buffer.count, range.count - done))
-      let count = try system("read the file") {
-        unsafe try buffer.withUnsafeMutableBytes {
-          unsafe try source.read(
-            fromAbsoluteOffset: Int64(range.lowerBound + done),
-            into: UnsafeMutableRawBufferPointer(rebasing: $0[..<wanted]))
-        }
-      }
-      guard count > 0 else { throw .changedMeanwhile }
-      try write(Array(buffer[..<count]), at: offset + done)
-      done += count
-    }
+    try copyBytes(range, of: input.descriptor, to: descriptor, at: offset, writing)
   }
 
   /// Writes all of `bytes` at a file offset.

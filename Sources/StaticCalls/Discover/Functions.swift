@@ -31,11 +31,17 @@ struct Functions {
     for section in sections { isWanted[section.rawValue] = true }
     labels = [[Label]](repeating: [], count: object.sections.count)
     object.withSymbols { symbols, names in
+      func section(of index: Int) -> SectionIndex? {
+        let stored = Int(symbols[index].storedSection)
+        // Nearly all symbols are answered for by these two lines.
+        if stored < isWanted.count, !isWanted[stored], stored != 0xffff { return nil }
+        guard case .section(let section) = object.place(of: symbols[index], at: SymbolIndex(index)) else { return nil }
+        return isWanted[section.rawValue] ? section : nil
+      }
       // Counted first: arrays that grow take twice the room.
       var counts = [Int](repeating: 0, count: isWanted.count)
       for index in symbols.indices {
-        guard case .section(let section) = object.place(of: symbols[index], at: SymbolIndex(index)) else { continue }
-        counts[section.rawValue] += 1
+        if let section = section(of: index) { counts[section.rawValue] += 1 }
       }
       let limits = object.sections.map { Self.mostLabels(in: $0.contentSize) }
       for section in sections {
@@ -44,8 +50,7 @@ struct Functions {
       for index in symbols.indices {
         let symbol = symbols[index]
         guard symbol.type == .function || symbol.type == .noType || symbol.type == .object, symbol.nameOffset != 0,
-          case .section(let section) = object.place(of: symbol, at: SymbolIndex(index)), isWanted[section.rawValue],
-          symbol.value <= UInt64(object[section].contentSize)
+          let section = section(of: index), symbol.value <= UInt64(object[section].contentSize)
         else { continue }
         let start = Int(symbol.value)
         let length = Int(clamping: min(symbol.size, UInt64(object[section].contentSize) - symbol.value))
@@ -148,7 +153,11 @@ extension [Functions.Label] {
   /// Puts labels into ascending order and keeps one of each place: the first function there, else the first label. Returns where the
   /// others end.
   fileprivate mutating func sortAndThinOut() -> Set<Int> {
-    sort { ($0.start, $0.isFunction ? 1 : 0, $1.symbol) < ($1.start, $1.isFunction ? 1 : 0, $0.symbol) }
+    sort { left, right in
+      if left.start != right.start { return left.start < right.start }
+      if left.isFunction != right.isFunction { return right.isFunction }
+      return left.storedSymbol > right.storedSymbol
+    }
     var ends: Set<Int> = []
     var kept = startIndex
     for position in indices {

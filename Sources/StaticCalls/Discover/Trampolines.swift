@@ -107,6 +107,9 @@ struct TrampolineIndex {
   ) throws(ObjectFileError) {
     var reader = NameReader(names)
     var file = 0
+    let (trampolinePrefix, keyPrefix) = (options.trampolinePrefix, options.keyPrefix)
+    // One look at one byte is enough for most symbols.
+    let firstBytes = [trampolinePrefix.first, keyPrefix.first]
     for index in symbols.indices {
       let symbol = symbols[index]
       if symbol.type == .file {
@@ -116,16 +119,17 @@ struct TrampolineIndex {
       // A section symbol has no name, and a source file's name may be anything.
       guard symbol.type != .section, symbol.nameOffset != 0 else { continue }
       let name = Int(symbol.nameOffset)
-      if names.hasBytes(options.trampolinePrefix, at: name) {
+      guard firstBytes.contains(names[name]) else { continue }
+      if names.hasBytes(trampolinePrefix, at: name) {
         let place = object.place(of: symbol, at: SymbolIndex(index))
         trampolines.append(
           Trampoline(
             symbol: SymbolIndex(index),
-            callName: try reader.name(at: name + options.trampolinePrefix.count, of: names), place: place,
+            callName: try reader.name(at: name + trampolinePrefix.count, of: names), place: place,
             value: symbol.value, binding: symbol.binding, file: file))
         if case .section(let section) = place { addPosition(section, symbol.value) }
-      } else if names.hasBytes(options.keyPrefix, at: name) {
-        keys[try reader.name(at: name + options.keyPrefix.count, of: names), default: []].append(
+      } else if names.hasBytes(keyPrefix, at: name) {
+        keys[try reader.name(at: name + keyPrefix.count, of: names), default: []].append(
           KeySymbol(symbol: SymbolIndex(index), binding: symbol.binding, file: file))
       }
     }

@@ -46,7 +46,7 @@ public struct Annotation: Sendable {
   init(
     _ plan: TablePlan, _ survey: Survey, _ object: borrowing ObjectFile, _ options: Options, isDryRun: Bool
   ) {
-    left = survey.callsLeft(in: object)
+    left = survey.callsLeft(in: object) + plan.warningOfEmptiedTable(survey, options)
     let routes = survey.sites.compactMap { $0.rewrite?.route }
     madeDirect = Rewrite.Route.allCases.compactMap { route in
       let calls = routes.count { $0 == route }
@@ -76,6 +76,19 @@ public struct Annotation: Sendable {
         kind: entry.site.kind ?? .call,
         callName: survey.trampoline(of: entry.site).displayName)
     }
+  }
+}
+
+extension TablePlan {
+  /// A mistyped prefix must not throw a good table away without a word.
+  fileprivate func warningOfEmptiedTable(_ survey: Survey, _ options: Options) -> [Diagnostic] {
+    guard entries.isEmpty, !stale.isEmpty, survey.index.isEmpty else { return [] }
+    let prefix = String(decoding: options.trampolinePrefix, as: UTF8.self)
+    return [
+      Diagnostic(
+        .staleTable, .warning, "nothing is left of the existing table's entries: no symbol begins with \(prefix)",
+        help: ["If that is not meant, compile the object again, and check --trampoline-prefix."])
+    ]
   }
 }
 

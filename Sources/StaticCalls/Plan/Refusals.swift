@@ -28,7 +28,13 @@ extension TablePlan {
   /// groups: no table can be discarded along with it.
   private func sitesInLinkOnceSections(_ object: borrowing ObjectFile) -> [Finding] {
     let linkOnce = Array(".gnu.linkonce.".utf8)
-    var sections = Set(entries.map(\.site.section)).filter { object.name(of: $0, hasPrefix: linkOnce) }
+    var sections: Set<SectionIndex> = []
+    var last: SectionIndex?
+    for entry in entries where entry.site.section != last {
+      last = entry.site.section
+      if object.name(of: entry.site.section, hasPrefix: linkOnce) { sections.insert(entry.site.section) }
+    }
+    if sections.isEmpty { return [] }
     return entries.compactMap { entry in
       guard sections.remove(entry.site.section) != nil else { return nil }
       return Finding(
@@ -103,8 +109,9 @@ extension TablePlan {
     var findings: [Finding] = []
     var reported: Set<[UInt8]> = []
     for entry in entries {
-      let trampoline = survey.trampoline(of: entry.site)
-      let name = String(decoding: options.keyPrefix + trampoline.callName, as: UTF8.self)
+      var name: String {
+        String(decoding: options.keyPrefix + survey.trampoline(of: entry.site).callName, as: UTF8.self)
+      }
       let problem: (code: Code, message: String)
       switch entry.key {
       case .missing where !options.addMissingKeys:
@@ -115,7 +122,7 @@ extension TablePlan {
         problem = (.keyAlignment, "the key \(name) of this call is not aligned to 4 bytes")
       default: continue
       }
-      guard reported.insert(trampoline.callName).inserted else { continue }
+      guard reported.insert(survey.trampoline(of: entry.site).callName).inserted else { continue }
       findings.append(
         Finding(problem.code, .error, section: entry.site.section, offset: entry.site.offset, problem.message))
     }

@@ -38,8 +38,13 @@ struct TablePart {
     var parts: [TablePart] = []
     var positions: [TableHome: Int] = [:]
     var homes: [SectionIndex: TableHome] = [:]
+    var last: (section: SectionIndex, position: Int)?
     for entry in entries {
       let section = entry.site.section
+      if let last, last.section == section {
+        parts[last.position].entries.append(entry)
+        continue
+      }
       let home = homes[section] ?? TableHome(ofSitesIn: section, options, object)
       homes[section] = home
       if let position = positions[home] {
@@ -48,6 +53,7 @@ struct TablePart {
         positions[home] = parts.count
         parts.append(TablePart(home: home, section: nil, entries: [entry]))
       }
+      last = positions[home].map { (section, $0) }
     }
     var unused: [SectionIndex] = []
     for section in table.sections {

@@ -35,7 +35,7 @@ struct TablePlan {
   init(_ survey: borrowing Survey, _ object: borrowing ObjectFile, _ options: Options) {
     isMalformed = !survey.table.faults.isEmpty
     // The order of the table: by section index, then offset.
-    let sites = survey.sites.compactMap(\.inTable).sorted { $0.position < $1.position }
+    let sites = survey.sites.compactMap(\.inTable).inOrder()
     edits = sites.compactMap { $0.rewrite?.edit }
     if !edits.isEmpty { edits += survey.deadLoads }
     let keys = survey.index.keys(options)

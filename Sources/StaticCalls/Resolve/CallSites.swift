@@ -49,6 +49,14 @@ extension CallSite {
   }
 }
 
+extension [CallSite] {
+  /// The sites in the order of their places, which they nearly always have already.
+  func inOrder() -> [CallSite] {
+    let isInOrder = indices.dropFirst().allSatisfy { self[$0 - 1].position <= self[$0].position }
+    return isInOrder ? self : sorted { $0.position < $1.position }
+  }
+}
+
 /// Turns the references of an object into call sites, decoding no more than each reference needs.
 struct CallSiteResolver: ~Copyable {
   private let architecture: any Architecture.Type

@@ -16,7 +16,7 @@ struct TableVerification {
       let next = sites.partitionPoint { survey.sites[$0].position >= position }
       return next < sites.count && survey.sites[sites[next]].position == position ? sites[next] : nil
     }
-    var occupied: [SitePosition: Int] = [:]
+    var occupied = [SitePosition: Int](minimumCapacity: survey.table.entries.count)
     let keys = survey.index.keys(options)
     var strangers: [(entry: TableEntry, position: SitePosition)] = []
     for entry in survey.table.entries {
