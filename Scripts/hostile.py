@@ -6,9 +6,11 @@ file itself (a copy), list, verify, and diff of the file with itself, and expect
 
 - no signal, and the exit code, or the refusal with its code, that the file's case states;
 - a refusal names the file and has a code, and leaves nothing behind; the input is what it was;
-- nothing that is printed has a control character in it, nor is there more of it than the case allows;
-- it takes less than a second of processor time and 64 MB of memory. The pages of the input itself, which are the page cache's and
-  not memory of the tool, do not count: where the resident set is larger, the run is repeated and its anonymous memory watched.
+- nothing that is printed has a control character in it, nor is there more of it than 256 KB, or four times the size of the file: a list
+  is as long as what it lists, and the record of a call in an object takes some 30 bytes;
+- it takes less than a second of processor time, and less memory than 64 MB or three times the size of the file: a table that grows is
+  in memory as it is going to be written, and in the object that is checked before. The pages of the input itself, which are the page
+  cache's and not memory of the tool, do not count: where the resident set is larger, the run is repeated and its anonymous memory watched.
 
 After annotate has succeeded, verify must find no error in the table, and annotate once more must change nothing.
 
@@ -40,6 +42,8 @@ SECONDS_UNTIL_KILLED = 120
 LISTED = 60
 # Text without limit is a way to fill a disk. What a case itself is full of may be printed once.
 LONGEST_OUTPUT = 256 << 10
+OUTPUT_FOR_EACH_BYTE = 4
+MEMORY_FOR_EACH_BYTE = 3
 
 Run = collections.namedtuple("Run", "status output errors seconds resident")
 
@@ -106,8 +110,8 @@ def fingerprint(path):
     return path.read_bytes(), status.st_mtime_ns, status.st_ino
 
 
-def faults_of(run, expected, name):
-    """What is wrong with a run that should end with the exit code, or be refused with the code, `expected`."""
+def faults_of(run, expected, name, size):
+    """What is wrong with a run, over a file of a size, that should end with the exit code, or be refused with the code, `expected`."""
     faults = []
     if run.status < 0:
         return [f"ended by {signal.Signals(-run.status).name}: {run.errors[-300:]!r}"]
@@ -127,7 +131,7 @@ def faults_of(run, expected, name):
         faults.append(f"prints a control character: {printed[start:control.end() + 60]!r}")
     if re.search("^hostile.o: error: forged", printed, re.MULTILINE):
         faults.append("a name makes a line of its own")
-    if len(printed) > LONGEST_OUTPUT:
+    if len(printed) > max(LONGEST_OUTPUT, OUTPUT_FOR_EACH_BYTE * size):
         faults.append(f"prints {len(printed)} bytes: {printed[:100]!r}")
     return faults
 
@@ -143,8 +147,9 @@ class Checker:
 
     def run(self, what, arguments, expected, name):
         command = [self.options.staticcall, *arguments]
+        size = (self.directory / name).stat().st_size
         run = execute(command, self.directory)
-        for fault in faults_of(run, expected, name):
+        for fault in faults_of(run, expected, name, size):
             self.faults.append(f"{what}: {fault}")
         self.most_seconds = max(self.most_seconds, run.seconds)
         if run.seconds > self.options.seconds:
@@ -153,9 +158,10 @@ class Checker:
             if again.seconds > self.options.seconds:
                 self.faults.append(f"{what}: takes {again.seconds:.2f} s")
         memory = run.resident
+        most = max(self.options.megabytes << 20, MEMORY_FOR_EACH_BYTE * size)
         if memory > self.options.megabytes << 20:
             memory = anonymous_memory(command, self.directory)
-            if memory > self.options.megabytes << 20:
+            if memory > most:
                 self.faults.append(f"{what}: takes {memory >> 20} MB, and {run.resident >> 20} MB with the file")
         self.most_memory = max(self.most_memory, memory)
         return run

@@ -60,8 +60,10 @@ public enum Pipeline {
     guard annotation.change == .written || annotation.change == .wouldWrite else { return annotation }
 
     // Emit: the edited object is read back by the same reader and verified like any other.
-    let edited = try emit(EditPlan(writing: plan, survey.index, options, object))
-    try selfCheck(edited, of: object, consume survey, options)
+    let changes = EditPlan(writing: plan, survey.index, options, object)
+    let known = (consume survey).holding(after: changes)
+    let edited = try emit(changes)
+    try selfCheck(edited, of: object, known, options)
 
     // A dry run ends before anything is written.
     if annotation.change == .written { try write(edited) }

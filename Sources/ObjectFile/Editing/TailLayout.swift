@@ -287,12 +287,14 @@ struct TailLayout {
 
   private mutating func writeStringTables(of object: borrowing ObjectFile) {
     for (table, added) in addedStrings.sorted(by: { $0.key < $1.key }) {
-      let old = object.withContents(of: table) { old in
+      let contents = object.withContents(of: table) { old in
         var bytes: [UInt8] = []
+        bytes.reserveCapacity(old.count + added.count)
         bytes.append(contentsOf: old, in: 0..<old.count)
+        bytes += added
         return bytes
       }
-      move(table, to: old + added, alignment: 1)
+      move(table, to: contents, alignment: 1)
     }
   }
 

@@ -2,16 +2,32 @@ import ObjectFile
 
 /// A trampoline symbol: by its name, whatever its binding and wherever it is defined.
 struct Trampoline: Sendable {
-  /// `nil` where the object names only the key, and the trampoline has to be added.
-  var symbol: SymbolIndex?
+  /// 0 for none. An ELF file cannot have more symbols than this holds.
+  private let storedSymbol: UInt32
+  private let storedFile: UInt32
   /// The name without the prefix: the name of the static call.
   var callName: [UInt8]
   var place: SymbolPlace
   /// Offset in its section, in bytes, where it is defined in one.
   var value: UInt64
   var binding: SymbolBinding
+
+  init(
+    symbol: SymbolIndex?, callName: [UInt8], place: SymbolPlace, value: UInt64, binding: SymbolBinding, file: Int
+  ) {
+    storedSymbol = UInt32(clamping: symbol?.rawValue ?? 0)
+    storedFile = UInt32(clamping: file)
+    self.callName = callName
+    self.place = place
+    self.value = value
+    self.binding = binding
+  }
+
+  /// `nil` where the object names only the key, and the trampoline has to be added.
+  var symbol: SymbolIndex? { storedSymbol == 0 ? nil : SymbolIndex(Int(storedSymbol)) }
+
   /// Which source file's part of the symbol table a local symbol stands in; see ``KeySymbol/file``.
-  var file: Int
+  var file: Int { Int(storedFile) }
 
   var displayName: String { String(decoding: callName, as: UTF8.self) }
 }
@@ -170,9 +186,12 @@ struct TrampolineIndex {
   }
 }
 
-/// Copies names out of a string table, each string once, and not more of them than a sound table can hold.
+/// Copies names out of a string table: a long one once, and not more of them than a sound table can hold.
 private struct NameReader {
-  private var known: [Int: [UInt8]] = [:]
+  /// A name no longer than this, in bytes, takes less than its symbol and what is kept of that.
+  private static let shortName = 64
+
+  private var known: [UInt32: [UInt8]] = [:]
   private var budget: Int
 
   init(_ table: Span<UInt8>) {
@@ -182,11 +201,13 @@ private struct NameReader {
   }
 
   mutating func name(at offset: Int, of table: Span<UInt8>) throws(ObjectFileError) -> [UInt8] {
-    if let name = known[offset] { return name }
+    let key = UInt32(clamping: offset)
+    if let name = known[key] { return name }
     let name = table.bytes(at: offset)
+    if name.count <= Self.shortName { return name }
     budget -= name.count
     guard budget >= 0 else { throw .damaged("the names of its static calls overlap beyond measure") }
-    known[offset] = name
+    known[key] = name
     return name
   }
 }

@@ -54,6 +54,8 @@ struct CodeReader: ~Copyable {
   private var labels: Functions?
   /// The last stretch that was decoded: references come in ascending order.
   private var last: DecodedStretch?
+  /// Sections in which a stretch is known to go on for too long.
+  private var tooLong: Set<SectionIndex> = []
   /// The relocations that were last asked for.
   private var relocated: (section: SectionIndex, range: Range<Int>, relocations: [CodeRelocation])?
   /// Tables of relocations that are known to be in ascending order of offset, or known not to be.
@@ -98,6 +100,7 @@ struct CodeReader: ~Copyable {
     if let last, last.section == section, last.range.contains(offset) { return last }
     let range = labels.stretch(around: offset, in: section, size: object[section].contentSize)
     var stretch = decode(range, of: section, labels, object)
+    if stretch.isTooLong { tooLong.insert(section) }
     if try !isInStep(stretch.instructions, section, object) { stretch.instructions = [] }
     last = stretch
     return stretch
@@ -258,8 +261,7 @@ struct CodeReader: ~Copyable {
   mutating func farTargets(
     in section: SectionIndex, _ object: borrowing ObjectFile
   ) throws(ObjectFileError) -> (branches: [Int], addresses: [Int], starts: InstructionStarts)? {
-    // It may be known by now that there is too much.
-    if let last, last.section == section, last.isTooLong { return nil }
+    if tooLong.contains(section) { return nil }
     let labels = functions(of: object)
     let relocations = try relocations(of: section, in: 0..<object[section].contentSize, object)
     var branches: Set<Int> = []
