@@ -33,7 +33,7 @@ let package = Package(
     .systemLibrary(
       name: "CDebugInfo", pkgConfig: "libdw", providers: [.apt(["libdw-dev", "libbz2-dev"])]),
     .target(name: "CLinux"),
-    .target(name: "StaticCallRuntime"),
+    .target(name: "StaticCallRuntime", exclude: ["install"]),
     .target(
       name: "ObjectFile",
       dependencies: [
