@@ -573,6 +573,12 @@ def _(elf):
     elf.extend(".rela.text", elf.contents(".rela.text")[:24] * 2_000_000)
 
 
+@case("z_rela_1M_in_turns", "SC017", list=0, verify=1)
+def _(elf):
+    # Relocations of two places by turns, in no order.
+    elf.extend(".rela.text", elf.contents(".rela.text")[:48] * 500_000)
+
+
 @case("z_rela_rev", **FINE)
 def _(elf):
     # A call and 100,000 harmless references, from the end to the start.

@@ -81,7 +81,9 @@ struct References {
     _ table: SectionIndex, of section: SectionIndex, _ index: TrampolineIndex, _ object: borrowing ObjectFile,
     into references: inout [Reference]
   ) throws(ObjectFileError) {
-    let first = references.count
+    var found: [Reference] = []
+    // There are not more places than bytes.
+    let limit = 2 * object[section].contentSize + 65536
     try object.withRelocations(in: table) { relocations in
       var (last, isAscending) = (-1, true)
       for position in relocations.indices {
@@ -92,19 +94,21 @@ struct References {
         // A key in data is no use of the trampoline.
         if case .key = target, !object[section].flags.contains(.execInstr) { continue }
         let reference = Reference(section: section, relocation: relocation, target: target)
-        if !reference.isSurplus(behind: references[first...].suffix(2)) { references.append(reference) }
+        if found.count == limit { found.sortByPlace() }
+        if !reference.isSurplus(in: found, at: found.count) { found.append(reference) }
       }
       // Compilers write relocations in ascending order, one for each place.
       if !isAscending {
-        references[first...].sort { $0.relocation.offset < $1.relocation.offset }
-        markShared(&references[first...], index, among: relocations)
+        found.sortByPlace()
+        markShared(&found, index, among: relocations)
       }
     }
+    if references.isEmpty { references = found } else { references += found }
   }
 
   /// Marks those references, which are in order, whose field is changed by a relocation that is none of them.
   private static func markShared(
-    _ references: inout ArraySlice<Reference>, _ index: TrampolineIndex, among relocations: Span<Relocation>
+    _ references: inout [Reference], _ index: TrampolineIndex, among relocations: Span<Relocation>
   ) {
     for position in relocations.indices {
       let relocation = relocations[position]
@@ -121,10 +125,14 @@ struct References {
 }
 
 extension Reference {
-  /// Whether the two references before this one are of the same place. A place holds one address: a second one is a fault that has to be
-  /// reported, and a millionth says nothing new.
-  fileprivate func isSurplus(behind others: ArraySlice<Reference>) -> Bool {
-    others.count == 2 && others.allSatisfy { $0.section == section && $0.relocation.offset == relocation.offset }
+  /// Whether the two references in front of a position are of the same place as this one. A place holds one address: a second one is a
+  /// fault that has to be reported, and a millionth says nothing new.
+  fileprivate func isSurplus(in references: [Reference], at position: Int) -> Bool {
+    position >= 2 && hasPlace(of: references[position - 1]) && hasPlace(of: references[position - 2])
+  }
+
+  private func hasPlace(of other: Reference) -> Bool {
+    other.section == section && other.relocation.offset == relocation.offset
   }
 }
 
@@ -133,7 +141,7 @@ extension [Reference] {
   fileprivate mutating func sortByPlace() {
     sort { ($0.section, $0.relocation.offset) < ($1.section, $1.relocation.offset) }
     var kept = startIndex
-    for position in indices where !self[position].isSurplus(behind: self[..<kept].suffix(2)) {
+    for position in indices where !self[position].isSurplus(in: self, at: kept) {
       self[kept] = self[position]
       kept += 1
     }
