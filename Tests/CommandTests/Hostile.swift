@@ -80,11 +80,12 @@ enum SmallObject {
 }
 
 /// Runs staticcall on files that it may well not survive: with a limit for the time, so that a hang is a failure with a name
-/// and not the end of all tests, and one for the memory. A signal shows as a status above 128.
+/// and not the end of all tests, and one for the memory. What counts is the time of the processor, as tests compete for it. A signal
+/// shows as a status above 128.
 func staticcallGuarded(
   _ command: [String], _ files: [String], in scratch: Scratch, seconds: Int = 60
 ) async throws -> Run {
-  let limits = "ulimit -c 0; ulimit -v 8000000; exec timeout --kill-after=5 \(seconds) \"$@\""
+  let limits = "ulimit -c 0; ulimit -v 8000000; ulimit -t \(seconds); exec timeout --kill-after=5 \(10 * seconds) \"$@\""
   // A crash report takes longer than all the rest.
   return try await run(
     "sh", ["-c", limits, "sh", staticcallPath] + command + files, in: scratch.path,
