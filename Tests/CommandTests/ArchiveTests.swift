@@ -157,6 +157,28 @@ struct ArchiveTests {
     #expect(try await staticcall(["annotate", "thin.a", "-o", "other.a"], scratch).status == 2)
   }
 
+  /// What fails while the members are written leaves those annotated that came before; each is a file of its own.
+  @Test(.enabled(if: tool("flock") != nil, "flock is not installed"))
+  func aMemberOfAThinArchiveThatCannotBeWrittenIsNamed() async throws {
+    let scratch = try Scratch()
+    for name in ["first.o", "second.o"] {
+      try await scratch.make(Sample.direct.replacing("caller", with: String(name.dropLast(2))), name)
+    }
+    try await require("ar", ["rcDT", "thin.a", "first.o", "second.o"], in: scratch.path)
+    let before = try Fingerprint(scratch.file("second.o"))
+    // As if another run were at it.
+    let lock = scratch.file(".second.o.staticcall")
+    let failed = try await run("flock", [lock, staticcallPath, "annotate", "-v", "thin.a"], in: scratch.path)
+    #expect(failed.status == 2)
+    #expect(failed.output == "thin.a(first.o): 2 call sites of 2 keys; table of 2 entries written\n")
+    #expect(failed.errors.hasPrefix("thin.a(second.o): error: another run of staticcall is writing"), "\(failed.errors)")
+    #expect(try Fingerprint(scratch.file("second.o")) == before)
+    #expect(try await staticcall(["verify", "first.o"], scratch).status == 0)
+    let again = try await staticcall(["annotate", "thin.a"], scratch)
+    #expect((again.status, again.output, again.errors) == (0, "", ""))
+    #expect(try await staticcall(["verify", "thin.a"], scratch).status == 0)
+  }
+
   @Test func aStaleIndexOfSymbolsIsRefused() async throws {
     let scratch = try Scratch()
     try await makeObjects(for: .x86_64, in: scratch)

@@ -81,6 +81,27 @@ struct RuntimeHeaderTests {
     #expect(run.errors.contains("error:"), "\(run.errors)")
   }
 
+  /// The program in the README, as it stands there.
+  @Test func theFirstProgramDoesWhatIsPromised() async throws {
+    let text = String(decoding: try bytes(of: "\(packageRoot)/README.md"), as: UTF8.self)
+    let blocks = text.split(separator: "\n", omittingEmptySubsequences: false)
+      .split { !$0.hasPrefix("    ") && !$0.isEmpty }
+      .map { $0.map { $0.dropFirst(4) }.joined(separator: "\n") }
+    let source = try #require(blocks.first { $0.contains("#include <static_call.h>") })
+    let promised = try #require(blocks.first { $0.contains("STATIC_CALL_STATS=1 ./hello") })
+      .split(separator: "\n").drop { !$0.contains("./hello") }.dropFirst().joined(separator: "\n")
+    let scratch = try Scratch()
+    try scratch.write(source.utf8, to: "hello.c")
+    try await require("make", ["-C", packageRoot, "runtime", "RUNTIME_BUILD=\(scratch.path)"])
+    try await require("cc", ["-O2", "-I", RuntimeBuild.includes, "-c", "hello.c"], in: scratch.path)
+    try await require(staticcallPath, ["annotate", "--abi", "user", "hello.o"], in: scratch.path)
+    try await require("cc", ["hello.o", "-L.", "-lstaticcall", "-o", "hello"], in: scratch.path)
+    let run = try await run(
+      scratch.file("hello"), [], in: scratch.path, environment: ["STATIC_CALL_STATS": "1"])
+    #expect(run.status == 0)
+    #expect(run.output + run.errors == promised + "\n")
+  }
+
   /// The examples, built against the installed files with their own makefiles and with CMake.
   @Test(
     .enabled(if: tool("cmake") != nil && tool("pkg-config") != nil, "cmake or pkg-config is not installed"),
