@@ -58,8 +58,9 @@ struct Annotate: ParsableCommand {
 /// ArgumentParser takes a command apart by reflection in each run, and every option costs as much as a good part of reading a small object.
 /// So a call of `annotate` is read as this first, and where that fails as ``Annotate``, of which this is a part.
 struct PlainAnnotate: ParsableCommand {
+  /// Without names for help, of which ArgumentParser makes one by reflection as well: who asks for help is answered by ``Annotate``.
   static let configuration = CommandConfiguration(
-    commandName: Annotate.configuration.commandName, _superCommandName: Staticcall.name)
+    commandName: Annotate.configuration.commandName, _superCommandName: Staticcall.name, helpNames: [])
 
   enum ABI: String, Choice {
     case linux
@@ -82,11 +83,11 @@ struct PlainAnnotate: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Layout of the table: the Linux kernel's, or that of user space.",
+      "Layout of the table: the Linux kernel's (the default), or that of user space.",
       discussion:
         "user: \(Options.userTable), a part for each section with calls, which linkers keep or drop along with it. Missing keys are added."
     ))
-  var abi = ABI.linux
+  var abi: ABI?
 
   @Flag(help: "The object is (part of) a kernel module: a call without a key names its trampoline instead.")
   var module = false

@@ -35,5 +35,8 @@ func isUTF8(_ text: String) -> Bool { !text.unicodeScalars.contains(where: isCar
 struct FileArgument: ExpressibleByArgument {
   var path: FilePath
 
-  init(argument: String) { path = FilePath(bytes: uncarried(argument)) }
+  init(argument: String) {
+    // The way by bytes has the runtime look up protocols; that takes as long as reading a small object.
+    path = isUTF8(argument) ? FilePath(argument) : FilePath(bytes: uncarried(argument))
+  }
 }

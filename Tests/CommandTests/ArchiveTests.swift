@@ -171,7 +171,8 @@ struct ArchiveTests {
     let failed = try await run("flock", [lock, staticcallPath, "annotate", "-v", "thin.a"], in: scratch.path)
     #expect(failed.status == 2)
     #expect(failed.output == "thin.a(first.o): 2 call sites of 2 keys; table of 2 entries written\n")
-    #expect(failed.errors.hasPrefix("thin.a(second.o): error: another run of staticcall is writing"), "\(failed.errors)")
+    #expect(
+      failed.errors.hasPrefix("thin.a(second.o): error: another run of staticcall is writing"), "\(failed.errors)")
     #expect(try Fingerprint(scratch.file("second.o")) == before)
     #expect(try await staticcall(["verify", "first.o"], scratch).status == 0)
     let again = try await staticcall(["annotate", "thin.a"], scratch)

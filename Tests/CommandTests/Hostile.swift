@@ -85,7 +85,8 @@ enum SmallObject {
 func staticcallGuarded(
   _ command: [String], _ files: [String], in scratch: Scratch, seconds: Int = 60
 ) async throws -> Run {
-  let limits = "ulimit -c 0; ulimit -v 8000000; ulimit -t \(seconds); exec timeout --kill-after=5 \(10 * seconds) \"$@\""
+  let limits =
+    "ulimit -c 0; ulimit -v 8000000; ulimit -t \(seconds); exec timeout --kill-after=5 \(10 * seconds) \"$@\""
   // A crash report takes longer than all the rest.
   return try await run(
     "sh", ["-c", limits, "sh", staticcallPath] + command + files, in: scratch.path,
