@@ -162,6 +162,16 @@ struct RuntimeTests {
     #expect(run.output.hasPrefix("denied "), "\(run.output)")
   }
 
+  @Test func guardedCodeStaysGuarded() async throws {
+    let scratch = try Scratch()
+    var build = RuntimeBuild(target: .aarch64, options: ["-fPIC", "-mbranch-protection=standard"])
+    build.linkOptions = ["-shared", "-nostartfiles", "-Wl,-z,force-bti", "-Wl,--no-warnings"]
+    let object = try await build.build(["guarded.c"], in: scratch, to: "guarded.so")
+    let caller = try await RuntimeBuild(target: .aarch64).build(["call-check.c"], in: scratch)
+    let run = try await Target.aarch64.run(caller, [object])
+    #expect((run.status, run.output, run.errors) == (0, "guarded\n", ""))
+  }
+
   @Test(arguments: Target.allCases)
   func childrenGoOnByThemselves(_ target: Target) async throws {
     let scratch = try Scratch()
