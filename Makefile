@@ -82,8 +82,14 @@ RUNTIME_CFLAGS = -std=gnu11 -O2 -Wall -Wextra -fPIC -fvisibility=hidden -ffuncti
   $(if $(findstring aarch64,$(shell $(CC) -dumpmachine)),-mbranch-protection=standard,-fcf-protection)
 RUNTIME_OBJECTS = $(patsubst $(RUNTIME)/%.c,$(RUNTIME_BUILD)/%.o,$(wildcard $(RUNTIME)/*.c))
 
-$(RUNTIME_BUILD)/%.o: $(RUNTIME)/%.c $(wildcard $(RUNTIME)/*.h $(RUNTIME)/include/*.h)
+# What the objects were compiled with: another compiler makes them anew.
+$(RUNTIME_BUILD)/compiler: FORCE
 	@mkdir -p $(RUNTIME_BUILD)
+	@echo '$(CC) $(RUNTIME_CFLAGS) $(CFLAGS)' | cmp -s - $@ || echo '$(CC) $(RUNTIME_CFLAGS) $(CFLAGS)' >$@
+
+FORCE:
+
+$(RUNTIME_BUILD)/%.o: $(RUNTIME)/%.c $(wildcard $(RUNTIME)/*.h $(RUNTIME)/include/*.h) $(RUNTIME_BUILD)/compiler
 	$(CC) $(RUNTIME_CFLAGS) $(CFLAGS) -c $< -o $@
 
 $(RUNTIME_BUILD)/libstaticcall.a: $(RUNTIME_OBJECTS)
@@ -100,7 +106,7 @@ install-runtime: runtime
 	install -D -m 644 $(RUNTIME_BUILD)/libstaticcall.a $(DESTDIR)$(PREFIX)/lib/libstaticcall.a
 	install -d $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/lib/cmake/StaticCall
 	sed 's|@PREFIX@|$(PREFIX)|' $(RUNTIME)/install/staticcall.pc.in >$(DESTDIR)$(PREFIX)/lib/pkgconfig/staticcall.pc
-	install -m 644 $(RUNTIME)/install/StaticCallConfig.cmake $(DESTDIR)$(PREFIX)/lib/cmake/StaticCall/
+	install -m 644 $(RUNTIME)/install/*.cmake $(DESTDIR)$(PREFIX)/lib/cmake/StaticCall/
 
 parity: deps release
 	@Scripts/kernel-parity $(STATICCALL_RELEASE) $(KERNEL)

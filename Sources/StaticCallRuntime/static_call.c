@@ -9,7 +9,8 @@
  * - An update succeeds only if no call is left at the old target: where patched sites cannot be changed any more, it fails and the key
  *   stays as it was; where all calls go through the key, it needs no more than that.
  * - An update ends with a barrier that makes every processor of the process fetch its instructions anew (membarrier(2),
- *   SYNC_CORE). Where the kernel has none, nothing is patched.
+ *   SYNC_CORE). One before the change makes them see what the caller wrote for the new function: on AArch64 nothing else orders that
+ *   before a new branch. Where the kernel has no such barrier, nothing is patched.
  *
  * Each program and shared object has its own copy of all this, with its own table, keys and lock.
  */
@@ -85,7 +86,9 @@ static struct range *ranges; /* room for as many as there are places */
 static struct range segments[MOST_SEGMENTS];
 static size_t segment_count;
 static uintptr_t page_size;
-static bool is_off; /* nothing is patched */
+static bool is_program; /* and no shared object */
+static bool is_off;     /* nothing is patched */
+static bool is_over;    /* all sites go back to where they went at first */
 static int last_error;
 static uint64_t updates, failures;
 
@@ -102,7 +105,8 @@ static int find_segments(struct dl_phdr_info *object, size_t size, void *context
   bool is_ours = false;
   for (int i = 0; i < object->dlpi_phnum; i += 1) {
     const ElfW(Phdr) *segment = &object->dlpi_phdr[i];
-    if (segment->p_type != PT_LOAD || !(segment->p_flags & PF_X) || count == MOST_SEGMENTS) continue;
+    /* Code that only can be executed cannot be looked at: its sites stay as they are. */
+    if (segment->p_type != PT_LOAD || (segment->p_flags & (PF_R | PF_X)) != (PF_R | PF_X) || count == MOST_SEGMENTS) continue;
     uintptr_t start = object->dlpi_addr + segment->p_vaddr;
     segments[count++] = (struct range){
         .start = start,
@@ -113,6 +117,8 @@ static int find_segments(struct dl_phdr_info *object, size_t size, void *context
     is_ours |= inside - start < segment->p_memsz;
   }
   segment_count = is_ours ? count : 0;
+  /* The program itself has no name here. */
+  is_program = is_ours && !(object->dlpi_name && *object->dlpi_name);
   return is_ours;
 }
 
@@ -133,7 +139,7 @@ static bool is_patchable(const struct static_call_place *place) {
 
 /* Where a site is to go once the target of its key is `func`. */
 static uintptr_t wanted(const struct static_call_place *place, void (*func)(void)) {
-  return architecture_reaches(place->site, (uintptr_t)func) ? (uintptr_t)func : place->original;
+  return !is_over && architecture_reaches(place->site, (uintptr_t)func) ? (uintptr_t)func : place->original;
 }
 
 static bool needs_change(const struct static_call_place *place, void (*func)(void)) {
@@ -209,18 +215,19 @@ static void patch_all(void) {
 }
 
 /* Whether each patched place still is the branch that it was. A debugger's breakpoint would be lost, or lose the change. */
-static bool are_as_left(const struct static_call_key *key) {
-  for (uint32_t i = 0; i < key->count; i += 1) {
-    const struct static_call_place *place = &key->places[i];
+static bool are_as_left(const struct static_call_place *some, size_t count) {
+  for (size_t i = 0; i < count; i += 1) {
+    const struct static_call_place *place = &some[i];
     if (is_patchable(place) && !architecture_is_branch(place->site, place->is_tail)) return false;
   }
   return true;
 }
 
 static int update(struct static_call_key *key, void (*func)(void)) {
-  if (!are_as_left(key)) return -EBUSY;
+  if (!are_as_left(key->places, key->count)) return -EBUSY;
   size_t count = collect_ranges(key->places, key->count, func);
-  int error = make_writable(count);
+  int error = count != 0 && membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE) != 0 ? errno : 0;
+  if (error == 0) error = make_writable(count);
   if (error != 0) {
     last_error = error;
     for (uint32_t i = 0; i < key->count; i += 1)
@@ -326,19 +333,41 @@ __attribute__((constructor(101))) static void start(void) {
 
 static void print_report(void);
 
-/* At the end of the program, or of the shared object. Threads may go on until the very end, and update: then only the key counts. */
+/* Makes all sites go through the trampoline again. Returns whether they do. */
+static bool take_all_back(void) {
+  if (!are_as_left(places, place_count)) return false;
+  qsort(places, place_count, sizeof *places, by_address);
+  is_over = true;
+  size_t count = collect_ranges(places, place_count, NULL);
+  if (make_writable(count) != 0) {
+    is_over = false;
+    qsort(places, place_count, sizeof *places, by_key);
+    return false;
+  }
+  aim(places, place_count, NULL);
+  restore_protection(count);
+  if (count != 0) membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE);
+  return true;
+}
+
+/*
+ * At the end of the program, or of the shared object. Threads, and destructors that run later, may go on to call and to update until the very
+ * end: the program keeps its table for them. Without its table, a shared object has only keys to update, and so no site may go past these.
+ */
 __attribute__((destructor(101))) static void stop(void) {
   pthread_mutex_lock(&lock);
   print_report();
-  for (size_t i = 0; i < place_count; i += 1) {
-    places[i].key->places = NULL;
-    places[i].key->count = 0;
+  if (!is_program && place_count != 0 && take_all_back()) {
+    for (size_t i = 0; i < place_count; i += 1) {
+      places[i].key->places = NULL;
+      places[i].key->count = 0;
+    }
+    free(places);
+    free(ranges);
+    places = NULL;
+    ranges = NULL;
+    place_count = 0;
   }
-  free(places);
-  free(ranges);
-  places = NULL;
-  ranges = NULL;
-  place_count = 0;
   pthread_mutex_unlock(&lock);
 }
 
@@ -375,10 +404,16 @@ void static_call_stats(struct static_call_stats *stats) {
 void static_call_each_site(
     void (*visit)(const void *site, const struct static_call_key *key, int is_tail, enum static_call_state state, void *context),
     void *context) {
-  pthread_mutex_lock(&lock);
-  for (size_t i = 0; i < place_count; i += 1)
-    visit((const void *)places[i].site, places[i].key, places[i].is_tail, places[i].state, context);
-  pthread_mutex_unlock(&lock);
+  /* Without the lock, so that `visit` may do anything: leave by an exception, end the program, wait for another thread. */
+  for (size_t i = 0;; i += 1) {
+    struct static_call_place place;
+    pthread_mutex_lock(&lock);
+    bool is_there = i < place_count;
+    if (is_there) place = places[i];
+    pthread_mutex_unlock(&lock);
+    if (!is_there) return;
+    visit((const void *)place.site, place.key, place.is_tail, place.state, context);
+  }
 }
 
 static const char *describe(enum static_call_state state) {

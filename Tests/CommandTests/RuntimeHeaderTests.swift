@@ -81,6 +81,34 @@ struct RuntimeHeaderTests {
     #expect(run.errors.contains("error:"), "\(run.errors)")
   }
 
+  /// It would be a variable whose value is the trampoline's code.
+  @Test(arguments: dialects, ["DEFINE_STATIC_CALL(pointer, &two)", "DECLARE_STATIC_CALL(pointer, int (*)(int))"])
+  func aPointerToAFunctionIsAnError(_ dialect: Dialect, _ definition: String) async throws {
+    let scratch = try Scratch()
+    let run = try await compile(Self.definitions + definition + ";\n", dialect, in: scratch)
+    #expect(run.status == 1)
+    #expect(run.errors.contains("a static call needs a function, not a pointer to one"), "\(run.errors)")
+  }
+
+  @Test(arguments: dialects.filter(\.isCPlusPlus))
+  func argumentsMayHaveCommas(_ dialect: Dialect) async throws {
+    let scratch = try Scratch()
+    let source =
+      Self.definitions + """
+        template <int A, int B> int sum(int x) { return A + B + x; }
+        namespace inner {
+        DEFINE_STATIC_CALL_RET0(of_inner, int(int));
+        }
+        int use(void) {
+          (void)static_call_update(defined, sum<3, 4>);
+          return static_call_update(defined, [](int x) { int a = 1, b = 2; return a + b + x; });
+        }
+
+        """
+    let run = try await compile(source, dialect, in: scratch)
+    #expect((run.status, run.errors) == (0, ""))
+  }
+
   /// The program in the README, as it stands there.
   @Test func theFirstProgramDoesWhatIsPromised() async throws {
     let text = String(decoding: try bytes(of: "\(packageRoot)/README.md"), as: UTF8.self)

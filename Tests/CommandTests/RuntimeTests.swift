@@ -162,6 +162,22 @@ struct RuntimeTests {
     #expect(run.output.hasPrefix("denied "), "\(run.output)")
   }
 
+  @Test(arguments: Target.allCases)
+  func updatesWorkToTheVeryEnd(_ target: Target) async throws {
+    let scratch = try Scratch()
+    // gcc takes the number of the destructor for its own.
+    let options = ["-Wno-prio-ctor-dtor"]
+    let program = try await RuntimeBuild(target: target, options: options).build(["ending.c"], in: scratch)
+    let run = try await target.run(program)
+    #expect((run.status, run.output, run.errors) == (0, "ended\n", ""))
+    var shared = RuntimeBuild(target: target, options: options + ["-fPIC", "-DSHARED"])
+    shared.linkOptions = ["-shared"]
+    let object = try await shared.build(["ending.c"], in: scratch, to: "ending.so")
+    let caller = try await RuntimeBuild(target: target).build(["call-check.c"], in: scratch, to: "caller")
+    let unloaded = try await target.run(caller, [object])
+    #expect((unloaded.status, unloaded.output, unloaded.errors) == (0, "ended\n", ""))
+  }
+
   @Test func guardedCodeStaysGuarded() async throws {
     let scratch = try Scratch()
     var build = RuntimeBuild(target: .aarch64, options: ["-fPIC", "-mbranch-protection=standard"])

@@ -53,6 +53,10 @@ import Testing
     Damage("an alignment of 3", .damaged, "not a power of two") {
       $0[section: try $0.section(".data"), .alignment] = 3
     },
+    Damage("contents of section 0 behind the end", .damaged, "section 0 is not the empty one") {
+      $0[section: 0, .type] = 1
+      $0[section: 0, .length] = 1 << 20
+    },
     Damage("an alignment of 2^64 - 1", .damaged, "not a power of two") {
       $0[section: try $0.section(".data"), .alignment] = .max
     },

@@ -193,6 +193,26 @@ import Testing
     #expect(try Fingerprint(object) == before)
   }
 
+  /// Flags that are faults by themselves are not carried over.
+  @Test(arguments: Target.allCases, [#""awT",%progbits"#, #""awe",%progbits"#, #""awM",%progbits,8"#])
+  func rebuildingMakesTheSectionAsItMustBe(_ target: Target, _ section: String) async throws {
+    let scratch = try Scratch()
+    let object = try await scratch.assemble(
+      portable: """
+        CALLER: CALL __SCT__a
+        .data
+        .p2align 3
+        .quad __SCK__a
+        .section .static_call_sites,\(section)
+        .p2align 2
+        .long CALLER - ., __SCK__a - .
+        """, for: target)
+    #expect(annotate(object).codes.contains(.tableSection))
+    #expect(annotate(object) { $0.rebuildsTable = true }.annotation?.change == .written)
+    #expect(try verify(object) == [])
+    #expect(annotate(object).annotation?.change == .upToDate)
+  }
+
   @Test(arguments: Target.allCases)
   func aTableOfNoWholeNumberOfEntriesIsRefused(_ target: Target) async throws {
     let scratch = try Scratch()

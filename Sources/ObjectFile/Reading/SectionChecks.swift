@@ -30,6 +30,8 @@ struct SectionChecks {
   func checkBounds() throws(ObjectFileError) {
     var ranges: [(start: UInt64, end: UInt64, section: Int)] = []
     ranges.reserveCapacity(sections.count)
+    // All that follows passes over it, here and elsewhere (System V gABI, "Sections": index SHN_UNDEF).
+    guard sections.first?.type == .null else { throw .damaged("section 0 is not the empty one that it must be") }
     for section in sections.dropFirst() {
       let index = section.index.rawValue
       guard section.link < UInt32(clamping: sections.count) else {

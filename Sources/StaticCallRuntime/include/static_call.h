@@ -62,8 +62,8 @@ enum static_call_state {
 STATIC_CALL_HIDDEN void static_call_stats(struct static_call_stats *stats);
 
 /*
- * Calls `visit` for each site with the address of its branch, its key, and whether it is a tail call; in no particular order.
- * `visit` must not update a static call.
+ * Calls `visit` for each site with the address of its branch, its key, and whether it is a tail call; in no particular order, and without a
+ * lock, so that the state is that of a moment ago.
  */
 STATIC_CALL_HIDDEN void static_call_each_site(
     void (*visit)(const void *site, const struct static_call_key *key, int is_tail, enum static_call_state state, void *context),
@@ -79,24 +79,25 @@ STATIC_CALL_HIDDEN long static_call_return0(void);
 #endif
 
 /*
- * DECLARE_STATIC_CALL(name, func): `name` is a static call of functions with the type of `func`, which is a function or a function type.
+ * DECLARE_STATIC_CALL(name, func): `name` is a static call of functions with the type of `func`, which is a function or a function type. What
+ * that type says of functions holds for all: a function with attributes that others lack, such as returns_nonnull, is not for this.
  */
-#define DECLARE_STATIC_CALL(name, func)                                 \
+#define DECLARE_STATIC_CALL(name, ...)                                  \
   STATIC_CALL_BEGIN_C_                                                  \
   extern STATIC_CALL_HIDDEN struct static_call_key __SCK__##name;       \
-  extern STATIC_CALL_HIDDEN __typeof__(func) __SCT__##name;             \
+  extern STATIC_CALL_HIDDEN __typeof__(__VA_ARGS__) __SCT__##name;      \
   STATIC_CALL_END_C_                                                    \
-  STATIC_CALL_NEEDS_SEMICOLON_
+  STATIC_CALL_ASSERT_FUNCTION_(__SCT__##name)
 
 /* DEFINE_STATIC_CALL(name, func): the same, and calls go to `func` at first. */
-#define DEFINE_STATIC_CALL(name, func) STATIC_CALL_DEFINE_(name, func, STATIC_CALL_CAST_(func))
+#define DEFINE_STATIC_CALL(name, ...) STATIC_CALL_DEFINE_(name, STATIC_CALL_CAST_((__VA_ARGS__)), __VA_ARGS__)
 
 /* The same for a static call that does nothing at first, and whose functions return void. */
-#define DEFINE_STATIC_CALL_NULL(name, type) STATIC_CALL_DEFINE_(name, type, static_call_return)
+#define DEFINE_STATIC_CALL_NULL(name, ...) STATIC_CALL_DEFINE_(name, static_call_return, __VA_ARGS__)
 
 /* The same for one that returns 0 at first: an integer or a pointer. */
-#define DEFINE_STATIC_CALL_RET0(name, type) \
-  STATIC_CALL_DEFINE_(name, type, STATIC_CALL_CAST_(static_call_return0))
+#define DEFINE_STATIC_CALL_RET0(name, ...) \
+  STATIC_CALL_DEFINE_(name, STATIC_CALL_CAST_(static_call_return0), __VA_ARGS__)
 
 /* static_call(name)(arguments): the call. A plain name, so that compilers make a direct call of it at every level of optimisation. */
 #define static_call(name) __SCT__##name
@@ -104,23 +105,24 @@ STATIC_CALL_HIDDEN long static_call_return0(void);
 /* static_call_query(name): the function that is called at the moment; null where that does nothing. */
 #define static_call_query(name)                                                                                 \
   __extension__({                                                                                               \
-    void (*static_call_func_)(void) = __atomic_load_n(&__SCK__##name.func, __ATOMIC_ACQUIRE);                   \
-    if (static_call_func_ == static_call_return) static_call_func_ = 0;                                         \
-    STATIC_CALL_UNCAST_(__typeof__(&__SCT__##name), static_call_func_);                                         \
+    void (*static_call_now_)(void) = __atomic_load_n(&__SCK__##name.func, __ATOMIC_ACQUIRE);                    \
+    if (static_call_now_ == static_call_return) static_call_now_ = STATIC_CALL_NO_;                             \
+    STATIC_CALL_UNCAST_(__typeof__(&__SCT__##name), static_call_now_);                                          \
   })
 
 /*
  * static_call_update(name, func): from the moment it returns, every call of `name` in every thread calls `func`; calls that are under way
- * end in the function that they began in. `func` has the type of `name`'s functions, or is null: then calls do nothing.
+ * end in the function that they began in. `func` has the type of `name`'s functions, or is null: then calls do nothing, which is for functions
+ * that return void (for others there is STATIC_CALL_RET0). What was written before the update is seen by `func`.
  *
  * Returns 0, or a negative errno value; then nothing has changed, and all calls go where they went before. -EACCES, -EPERM: the system
  * does not let code be changed, and there are calls that are patched. -EBUSY: a debugger has its breakpoint on such a call.
  *
  * May be called by any thread at any time, but not by a signal handler.
  */
-#define static_call_update(name, func)                                                                          \
+#define static_call_update(name, ...)                                                                           \
   __extension__({                                                                                               \
-    __typeof__(&__SCT__##name) static_call_func_ = STATIC_CALL_CHECKED_(name, func);                            \
+    __typeof__(&__SCT__##name) static_call_func_ = STATIC_CALL_CHECKED_(name, (__VA_ARGS__));                   \
     static_call_update_key(&__SCK__##name, STATIC_CALL_CAST_(static_call_func_));                               \
   })
 
@@ -130,31 +132,54 @@ STATIC_CALL_HIDDEN long static_call_return0(void);
 /* The rest is not for use. */
 
 #ifdef __cplusplus
+#define STATIC_CALL_NO_ nullptr
 #define STATIC_CALL_BEGIN_C_ extern "C" {
 #define STATIC_CALL_END_C_ }
 #define STATIC_CALL_CAST_(func) reinterpret_cast<void (*)(void)>(func)
 #define STATIC_CALL_UNCAST_(type, func) reinterpret_cast<type>(func)
 #define STATIC_CALL_CHECKED_(name, func) (func)
-#define STATIC_CALL_NEEDS_SEMICOLON_ static_assert(true, "")
+extern "C++" {
+/* Only the type of a function cannot be made const. */
+template <typename T>
+struct static_call_is_const_ {
+  enum { value = 0 };
+};
+template <typename T>
+struct static_call_is_const_<const T> {
+  enum { value = 1 };
+};
+template <typename T>
+struct static_call_made_const_ {
+  typedef const T type;
+};
+}
+#define STATIC_CALL_ASSERT_FUNCTION_(func)                                                                      \
+  static_assert(!::static_call_is_const_<::static_call_made_const_<__typeof__(func)>::type>::value,             \
+                "a static call needs a function, not a pointer to one")
 #else
+#define STATIC_CALL_NO_ ((void *)0)
 #define STATIC_CALL_BEGIN_C_
 #define STATIC_CALL_END_C_
 #define STATIC_CALL_CAST_(func) ((void (*)(void))(func))
 #define STATIC_CALL_UNCAST_(type, func) ((type)(func))
 /* An initialisation with a function of another type would only be a warning. */
 #define STATIC_CALL_CHECKED_(name, func) _Generic((func), __typeof__(&__SCT__##name): (func), void *: (func))
-#define STATIC_CALL_NEEDS_SEMICOLON_ _Static_assert(1, "")
+/* Between the branches of a condition a function becomes a pointer to it; a pointer would stay one. */
+#define STATIC_CALL_ASSERT_FUNCTION_(func)                                                     \
+  _Static_assert(__builtin_types_compatible_p(__typeof__(&func), __typeof__(1 ? func : func)), \
+                 "a static call needs a function, not a pointer to one")
 #endif
 
-#define STATIC_CALL_DEFINE_(name, type, initial)                                                               \
-  DECLARE_STATIC_CALL(name, type);                                                                             \
-  __attribute__((used)) struct static_call_key __SCK__##name = {initial, 0, 0};                                \
+#define STATIC_CALL_DEFINE_(name, initial, ...)                                                                \
+  DECLARE_STATIC_CALL(name, __VA_ARGS__);                                                                      \
+  __attribute__((used)) struct static_call_key __SCK__##name = {initial, STATIC_CALL_NO_, 0};                           \
   __asm__(".pushsection .text.static_call." #name ",\"ax\",%progbits\n"                                        \
           ".balign 16\n"                                                                                       \
           ".globl __SCT__" #name "\n"                                                                          \
           ".hidden __SCT__" #name "\n"                                                                         \
           ".type __SCT__" #name ", %function\n"                                                                \
-          "__SCT__" #name ":\n" STATIC_CALL_TRAMPOLINE_("__SCK__" #name)                                       \
+          "__SCT__" #name ":\n"                                                                               \
+          ".cfi_startproc\n" STATIC_CALL_TRAMPOLINE_("__SCK__" #name) ".cfi_endproc\n"                        \
           ".size __SCT__" #name ", . - __SCT__" #name "\n"                                                     \
           ".popsection\n")
 
@@ -174,8 +199,10 @@ STATIC_CALL_HIDDEN long static_call_return0(void);
   "770: pause\n"                                     \
   "lfence\n"                                         \
   "jmp 770b\n"                                       \
+  ".cfi_adjust_cfa_offset 8\n"                       \
   "771: movq %r11, (%rsp)\n"                         \
   "ret\n"                                            \
+  ".cfi_adjust_cfa_offset -8\n"                      \
   "int3\n"
 #else
 #define STATIC_CALL_TRAMPOLINE_(key)                 \
@@ -189,7 +216,8 @@ STATIC_CALL_HIDDEN long static_call_return0(void);
   ".reloc ., R_AARCH64_NONE, static_call_update_key\n" \
   "hint #34\n" /* bti c */                            \
   "adrp x16, " key "\n"                               \
-  "ldr x16, [x16, :lo12:" key "]\n"                   \
+  "add x16, x16, :lo12:" key "\n"                     \
+  "ldar x16, [x16]\n" /* what was written before the update is seen behind it */ \
   "br x16\n"                                          \
   "dsb sy\n"                                          \
   "isb\n"

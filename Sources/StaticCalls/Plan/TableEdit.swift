@@ -66,10 +66,14 @@ extension EditPlan {
       return
     }
     let header = object[existing]
+    // Where the section is made anew because of its flags, these go.
+    let kept = ExistingTable.foreignFlags.reduce(header.flags.union(wanted).subtracting(unwanted)) {
+      $0.subtracting($1.flag)
+    }
     replacedSections.append(
       ReplacedSection(
         section: existing, relocationSection: object.relocationSections(of: existing).first, type: .progbits,
-        flags: header.flags.union(wanted).subtracting(unwanted), link: home.code ?? SectionIndex(0),
+        flags: kept, link: home.code ?? SectionIndex(0),
         alignment: header.alignment >= 8 ? 8 : 4, entrySize: UInt64(ExistingTable.entrySize), contents: contents,
         relocations: relocations))
   }

@@ -75,6 +75,12 @@ struct ExistingTable {
 
   private static let entriesReadAnyway = 10_000
 
+  /// Flags that no table may have, with their names.
+  static let foreignFlags: [(flag: SectionFlags, name: String)] = [
+    (.exclude, "SHF_EXCLUDE: linkers leave it out"), (.tls, "SHF_TLS"), (.compressed, "SHF_COMPRESSED"),
+    (.merge, "SHF_MERGE"),
+  ]
+
   private mutating func checkHeader(of section: Section, isUserTable: Bool) {
     func fault(_ message: String) {
       faults.append(Finding(.tableSection, .error, section: section.index, message))
@@ -94,11 +100,7 @@ struct ExistingTable {
     if section.alignment > UInt64(Self.entrySize) {
       fault("the table's section is aligned to \(section.alignment): linkers leave gaps between such tables")
     }
-    let foreign: [(SectionFlags, String)] = [
-      (.exclude, "SHF_EXCLUDE: linkers leave it out"), (.tls, "SHF_TLS"), (.compressed, "SHF_COMPRESSED"),
-      (.merge, "SHF_MERGE"),
-    ]
-    for (flag, name) in foreign where section.flags.contains(flag) {
+    for (flag, name) in Self.foreignFlags where section.flags.contains(flag) {
       fault("the table's section has a flag that no table may have (\(name))")
     }
     // `ld -r` drops the entry size.
