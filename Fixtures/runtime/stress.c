@@ -110,7 +110,7 @@ int main(int argc, char **argv) {
       updates += 1;
     }
     clock_gettime(CLOCK_MONOTONIC, &now);
-  } while (now.tv_sec - start.tv_sec < seconds);
+  } while (now.tv_sec - start.tv_sec <= seconds);
   atomic_store(&is_over, 1);
   struct result all = {0, 0};
   for (unsigned i = 0; i < count; i += 1) {
