@@ -28,42 +28,42 @@
 #define B 0x14000000u
 #define BL 0x94000000u
 
-const uint32_t architecture_shortest_branch = 4;
+const uint32_t static_call_shortest_branch = 4;
 
 static volatile uint32_t *instruction(uintptr_t site) { return (volatile uint32_t *)site; }
 
-bool architecture_is_branch(uintptr_t site, bool is_tail) {
+bool static_call_is_branch(uintptr_t site, bool is_tail) {
   return site % 4 == 0 && (*instruction(site) & BRANCH_MASK) == (is_tail ? B : BL);
 }
 
-uint32_t architecture_length(uintptr_t site) {
+uint32_t static_call_branch_length(uintptr_t site) {
   (void)site;
   return 4;
 }
 
-bool architecture_is_changeable(uintptr_t site) {
+bool static_call_is_changeable(uintptr_t site) {
   (void)site;
   return true;
 }
 
-uintptr_t architecture_target(uintptr_t site) {
+uintptr_t static_call_branch_target(uintptr_t site) {
   /* Shifted up to the sign and back down to bytes. */
   return site + (uintptr_t)(intptr_t)((int32_t)(*instruction(site) << 6) >> 4);
 }
 
-bool architecture_reaches(uintptr_t site, uintptr_t target) {
+bool static_call_reaches(uintptr_t site, uintptr_t target) {
   intptr_t distance = (intptr_t)(target - site);
   return distance % 4 == 0 && distance >= -(1 << 27) && distance < 1 << 27;
 }
 
-void architecture_set_target(uintptr_t site, uintptr_t target) {
+void static_call_set_target(uintptr_t site, uintptr_t target) {
   uint32_t offset = (uint32_t)(target - site) >> 2 & ~BRANCH_MASK;
   *instruction(site) = (*instruction(site) & BRANCH_MASK) | offset;
   __builtin___clear_cache((char *)site, (char *)site + 4);
 }
 
 /* Code with landing pads for indirect branches (BTI) is mapped so that the processor checks them, and must stay so. */
-int architecture_protection(const struct dl_phdr_info *object) {
+int static_call_code_protection(const struct dl_phdr_info *object) {
   if (!(getauxval(AT_HWCAP2) & HWCAP2_BTI)) return 0;
   for (int i = 0; i < object->dlpi_phnum; i += 1) {
     const ElfW(Phdr) *segment = &object->dlpi_phdr[i];

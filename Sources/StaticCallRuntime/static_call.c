@@ -18,11 +18,9 @@
 #include "include/static_call.h"
 
 #include <errno.h>
-#include <link.h>
 #include <linux/membarrier.h>
 #include <pthread.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -30,6 +28,8 @@
 #include <unistd.h>
 
 #include "architecture.h"
+#include "own_object.h"
+#include "report.h"
 
 /* An entry of the table (`staticcall annotate --abi user`): both fields are relative to themselves. */
 struct table_entry {
@@ -69,67 +69,22 @@ struct static_call_place {
   enum static_call_state state;
 };
 
-/* A range of executable memory. */
-struct range {
-  uintptr_t start, end;
-  int protection;
-};
-
-#define MOST_SEGMENTS 16
 /* Ranges of pages that lie closer together than this are made writable in one go. */
 #define NEAR_PAGES 32
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct static_call_place *places; /* by key, then address */
 static size_t place_count;
-static struct range *ranges; /* room for as many as there are places */
-static struct range segments[MOST_SEGMENTS];
-static size_t segment_count;
+static struct static_call_range *ranges; /* room for as many as there are places */
 static uintptr_t page_size;
-static bool is_program; /* and no shared object */
-static bool is_off;     /* nothing is patched */
-static bool is_over;    /* all sites go back to where they went at first */
+static bool is_off;  /* nothing is patched */
+static bool is_over; /* all sites go back to where they went at first */
 static int last_error;
 static uint64_t updates, failures;
 
 void static_call_return(void) {}
 
 long static_call_return0(void) { return 0; }
-
-/* The code of this program or shared object. */
-
-static int find_segments(struct dl_phdr_info *object, size_t size, void *context) {
-  (void)size;
-  uintptr_t inside = (uintptr_t)context;
-  size_t count = 0;
-  bool is_ours = false;
-  for (int i = 0; i < object->dlpi_phnum; i += 1) {
-    const ElfW(Phdr) *segment = &object->dlpi_phdr[i];
-    /* Code that only can be executed cannot be looked at: its sites stay as they are. */
-    if (segment->p_type != PT_LOAD || (segment->p_flags & (PF_R | PF_X)) != (PF_R | PF_X) || count == MOST_SEGMENTS) continue;
-    uintptr_t start = object->dlpi_addr + segment->p_vaddr;
-    segments[count++] = (struct range){
-        .start = start,
-        .end = start + segment->p_memsz,
-        .protection = PROT_EXEC | (segment->p_flags & PF_R ? PROT_READ : 0) | (segment->p_flags & PF_W ? PROT_WRITE : 0) |
-                      architecture_protection(object),
-    };
-    is_ours |= inside - start < segment->p_memsz;
-  }
-  segment_count = is_ours ? count : 0;
-  /* The program itself has no name here. */
-  is_program = is_ours && !(object->dlpi_name && *object->dlpi_name);
-  return is_ours;
-}
-
-/* The segment that all of a branch lies in. */
-static const struct range *segment_of(uintptr_t site) {
-  for (size_t i = 0; i < segment_count; i += 1) {
-    const struct range *segment = &segments[i];
-    if (site >= segment->start && site < segment->end && segment->end - site >= architecture_shortest_branch) return segment;
-  }
-  return NULL;
-}
 
 /* Patching. The lock is held. */
 
@@ -139,27 +94,27 @@ static bool is_patchable(const struct static_call_place *place) {
 
 /* Where a site is to go once the target of its key is `func`. */
 static uintptr_t wanted(const struct static_call_place *place, void (*func)(void)) {
-  return !is_over && architecture_reaches(place->site, (uintptr_t)func) ? (uintptr_t)func : place->original;
+  return !is_over && static_call_reaches(place->site, (uintptr_t)func) ? (uintptr_t)func : place->original;
 }
 
 static bool needs_change(const struct static_call_place *place, void (*func)(void)) {
-  return is_patchable(place) && architecture_target(place->site) != wanted(place, func);
+  return is_patchable(place) && static_call_branch_target(place->site) != wanted(place, func);
 }
 
 /* Collects the pages of sites that change, which come in ascending order of address. */
 static size_t collect_ranges(const struct static_call_place *some, size_t count, void (*func)(void)) {
   size_t used = 0;
-  const struct range *last_segment = NULL;
+  const struct static_call_range *last_segment = NULL;
   for (size_t i = 0; i < count; i += 1) {
     const struct static_call_place *place = &some[i];
     if (!needs_change(place, func ? func : place->key->func)) continue;
-    const struct range *segment = segment_of(place->site);
+    const struct static_call_range *segment = static_call_segment_of(place->site);
     uintptr_t start = place->site & -page_size;
-    uintptr_t end = (place->site + architecture_length(place->site) + page_size - 1) & -page_size;
+    uintptr_t end = (place->site + static_call_branch_length(place->site) + page_size - 1) & -page_size;
     if (segment == last_segment && start <= ranges[used - 1].end + NEAR_PAGES * page_size) {
       ranges[used - 1].end = end;
     } else {
-      ranges[used++] = (struct range){.start = start, .end = end, .protection = segment->protection};
+      ranges[used++] = (struct static_call_range){.start = start, .end = end, .protection = segment->protection};
     }
     last_segment = segment;
   }
@@ -174,7 +129,7 @@ static void restore_protection(size_t count) {
 /* Returns 0, or an errno value; then no page has changed. */
 static int make_writable(size_t count) {
   for (size_t i = 0; i < count; i += 1) {
-    const struct range *range = &ranges[i];
+    const struct static_call_range *range = &ranges[i];
     if (mprotect((void *)range->start, range->end - range->start, range->protection | PROT_READ | PROT_WRITE) != 0) {
       int error = errno;
       restore_protection(i);
@@ -195,52 +150,55 @@ static void aim(struct static_call_place *some, size_t count, void (*func)(void)
     struct static_call_place *place = &some[i];
     if (!is_patchable(place)) continue;
     uintptr_t target = wanted(place, func ? func : place->key->func);
-    if (architecture_target(place->site) != target) architecture_set_target(place->site, target);
+    if (static_call_branch_target(place->site) != target) static_call_set_target(place->site, target);
     place->state = target == place->original ? STATIC_CALL_OUT_OF_RANGE : STATIC_CALL_PATCHED;
   }
 }
 
+/*
+ * The whole of a change: aims places, which are in ascending order of address, as `aim` says; and `key`, where there is one, at `func`.
+ * Returns 0, or an errno value; then nothing has changed.
+ */
+static int change(struct static_call_place *some, size_t count, struct static_call_key *key, void (*func)(void)) {
+  size_t used = collect_ranges(some, count, func);
+  if (used != 0 && membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE) != 0) return errno;
+  int error = make_writable(used);
+  if (error != 0) return error;
+  if (key) __atomic_store_n(&key->func, func, __ATOMIC_RELEASE);
+  aim(some, count, func);
+  restore_protection(used);
+  if (used != 0) membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE);
+  return 0;
+}
+
 /* Makes all places direct for the first time. They are in ascending order of address. */
 static void patch_all(void) {
-  size_t count = collect_ranges(places, place_count, NULL);
-  last_error = make_writable(count);
-  if (last_error != 0) {
-    for (size_t i = 0; i < place_count; i += 1)
-      if (is_patchable(&places[i])) places[i].state = STATIC_CALL_DENIED;
-    return;
-  }
-  aim(places, place_count, NULL);
-  restore_protection(count);
-  if (count != 0) membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE);
+  last_error = change(places, place_count, NULL, NULL);
+  if (last_error == 0) return;
+  for (size_t i = 0; i < place_count; i += 1)
+    if (is_patchable(&places[i])) places[i].state = STATIC_CALL_DENIED;
 }
 
 /* Whether each patched place still is the branch that it was. A debugger's breakpoint would be lost, or lose the change. */
 static bool are_as_left(const struct static_call_place *some, size_t count) {
   for (size_t i = 0; i < count; i += 1) {
     const struct static_call_place *place = &some[i];
-    if (is_patchable(place) && !architecture_is_branch(place->site, place->is_tail)) return false;
+    if (is_patchable(place) && !static_call_is_branch(place->site, place->is_tail)) return false;
   }
   return true;
 }
 
 static int update(struct static_call_key *key, void (*func)(void)) {
   if (!are_as_left(key->places, key->count)) return -EBUSY;
-  size_t count = collect_ranges(key->places, key->count, func);
-  int error = count != 0 && membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE) != 0 ? errno : 0;
-  if (error == 0) error = make_writable(count);
-  if (error != 0) {
-    last_error = error;
-    for (uint32_t i = 0; i < key->count; i += 1)
-      if (key->places[i].state == STATIC_CALL_PATCHED && needs_change(&key->places[i], func)) return -error;
-    /* No call goes past the key: the update takes effect through it. */
-    for (uint32_t i = 0; i < key->count; i += 1)
-      if (needs_change(&key->places[i], func)) key->places[i].state = STATIC_CALL_DENIED;
-    count = 0;
-  }
+  int error = change(key->places, key->count, key, func);
+  if (error == 0) return 0;
+  last_error = error;
+  for (uint32_t i = 0; i < key->count; i += 1)
+    if (key->places[i].state == STATIC_CALL_PATCHED && needs_change(&key->places[i], func)) return -error;
+  /* No call goes past the key: the update takes effect through it. */
+  for (uint32_t i = 0; i < key->count; i += 1)
+    if (needs_change(&key->places[i], func)) key->places[i].state = STATIC_CALL_DENIED;
   __atomic_store_n(&key->func, func, __ATOMIC_RELEASE);
-  if (error == 0) aim(key->places, key->count, func);
-  restore_protection(count);
-  if (count != 0) membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE);
   return 0;
 }
 
@@ -268,11 +226,11 @@ static int by_key(const void *first, const void *second) {
 }
 
 static enum static_call_state first_state(const struct static_call_place *place) {
-  const struct range *segment = segment_of(place->site);
-  if (!segment || !architecture_is_branch(place->site, place->is_tail) ||
-      segment->end - place->site < architecture_length(place->site))
+  const struct static_call_range *segment = static_call_segment_of(place->site);
+  if (!segment || !static_call_is_branch(place->site, place->is_tail) ||
+      segment->end - place->site < static_call_branch_length(place->site))
     return STATIC_CALL_UNEXPECTED;
-  return architecture_is_changeable(place->site) ? STATIC_CALL_IDLE : STATIC_CALL_CROSSING;
+  return static_call_is_changeable(place->site) ? STATIC_CALL_IDLE : STATIC_CALL_CROSSING;
 }
 
 /* Reads the table. Folding of identical code gives a site several entries. */
@@ -292,7 +250,7 @@ static void read_table(void) {
     place->key = (struct static_call_key *)((uintptr_t)&entry->key + (uintptr_t)(intptr_t)(entry->key & ~FLAGS));
     place->is_tail = entry->key & TAIL;
     place->state = first_state(place);
-    if (place->state != STATIC_CALL_UNEXPECTED) place->original = architecture_target(place->site);
+    if (place->state != STATIC_CALL_UNEXPECTED) place->original = static_call_branch_target(place->site);
   }
   qsort(places, count, sizeof *places, by_address);
   for (size_t i = 0; i < count; i += 1)
@@ -313,41 +271,28 @@ static void lock_for_fork(void) { pthread_mutex_lock(&lock); }
 
 static void unlock_after_fork(void) { pthread_mutex_unlock(&lock); }
 
-static bool is_switched_off(void) {
-  const char *wish = secure_getenv("STATIC_CALL_PATCH");
-  return wish && strcmp(wish, "0") == 0;
-}
-
 /* Before all constructors without a priority. Calls that are made earlier go through the trampoline. */
 __attribute__((constructor(101))) static void start(void) {
   pthread_atfork(lock_for_fork, unlock_after_fork, unlock_after_fork);
   pthread_mutex_lock(&lock);
   page_size = (uintptr_t)sysconf(_SC_PAGESIZE);
-  dl_iterate_phdr(find_segments, (void *)(uintptr_t)static_call_anchor);
+  static_call_find_object(static_call_anchor);
   read_table();
-  is_off = is_switched_off() || membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE) != 0;
+  is_off = static_call_is_switched_off() || membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE) != 0;
   if (!is_off) patch_all();
   index_by_key();
   pthread_mutex_unlock(&lock);
 }
-
-static void print_report(void);
 
 /* Makes all sites go through the trampoline again. Returns whether they do. */
 static bool take_all_back(void) {
   if (!are_as_left(places, place_count)) return false;
   qsort(places, place_count, sizeof *places, by_address);
   is_over = true;
-  size_t count = collect_ranges(places, place_count, NULL);
-  if (make_writable(count) != 0) {
-    is_over = false;
-    qsort(places, place_count, sizeof *places, by_key);
-    return false;
-  }
-  aim(places, place_count, NULL);
-  restore_protection(count);
-  if (count != 0) membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE);
-  return true;
+  if (change(places, place_count, NULL, NULL) == 0) return true;
+  is_over = false;
+  qsort(places, place_count, sizeof *places, by_key);
+  return false;
 }
 
 /*
@@ -355,9 +300,9 @@ static bool take_all_back(void) {
  * end: the program keeps its table for them. Without its table, a shared object has only keys to update, and so no site may go past these.
  */
 __attribute__((destructor(101))) static void stop(void) {
+  static_call_print_report();
   pthread_mutex_lock(&lock);
-  print_report();
-  if (!is_program && place_count != 0 && take_all_back()) {
+  if (!static_call_object.is_program && place_count != 0 && take_all_back()) {
     for (size_t i = 0; i < place_count; i += 1) {
       places[i].key->places = NULL;
       places[i].key->count = 0;
@@ -371,7 +316,7 @@ __attribute__((destructor(101))) static void stop(void) {
   pthread_mutex_unlock(&lock);
 }
 
-/* Reports. */
+/* What there is to be told. */
 
 static uint32_t *counter(struct static_call_stats *stats, enum static_call_state state) {
   switch (state) {
@@ -414,63 +359,4 @@ void static_call_each_site(
     if (!is_there) return;
     visit((const void *)place.site, place.key, place.is_tail, place.state, context);
   }
-}
-
-static const char *describe(enum static_call_state state) {
-  switch (state) {
-    case STATIC_CALL_PATCHED: return "direct";
-    case STATIC_CALL_CROSSING: return "through the trampoline: the displacement crosses a cache line";
-    case STATIC_CALL_OUT_OF_RANGE: return "through the trampoline: the target is out of range";
-    case STATIC_CALL_UNEXPECTED: return "untouched: no direct branch of this program is there";
-    case STATIC_CALL_DENIED: return "through the trampoline: the system does not let code be changed";
-    case STATIC_CALL_IDLE: break;
-  }
-  return is_switched_off() ? "through the trampoline: STATIC_CALL_PATCH=0"
-                           : "through the trampoline: the kernel has no membarrier(2) for code";
-}
-
-struct object_name {
-  uintptr_t inside, base;
-  char text[256];
-};
-
-static int find_name(struct dl_phdr_info *object, size_t size, void *context) {
-  (void)size;
-  struct object_name *name = context;
-  for (int i = 0; i < object->dlpi_phnum; i += 1) {
-    const ElfW(Phdr) *segment = &object->dlpi_phdr[i];
-    if (segment->p_type != PT_LOAD || name->inside - (object->dlpi_addr + segment->p_vaddr) >= segment->p_memsz) continue;
-    /* The program itself has no name here. */
-    const char *path = object->dlpi_name && *object->dlpi_name ? object->dlpi_name : program_invocation_name;
-    const char *slash = strrchr(path, '/');
-    snprintf(name->text, sizeof name->text, "%s", slash ? slash + 1 : path);
-    name->base = object->dlpi_addr;
-    return 1;
-  }
-  return 0;
-}
-
-/*
- * STATIC_CALL_STATS=1 has the program, and each shared object, say on standard error how many of its sites are patched, and why others are
- * not; with STATIC_CALL_STATS=sites it says so of each site, by its address in the file.
- */
-static void print_report(void) {
-  const char *wish = secure_getenv("STATIC_CALL_STATS");
-  if (!wish || !*wish || strcmp(wish, "0") == 0) return;
-  struct object_name name = {.inside = (uintptr_t)static_call_anchor, .text = "?"};
-  dl_iterate_phdr(find_name, &name);
-  struct static_call_stats stats = count_all();
-  dprintf(STDERR_FILENO, "static_call: %s: %u sites of %u static calls, %u direct; %llu updates, %llu failed\n", name.text,
-          stats.sites, stats.keys, stats.patched, (unsigned long long)stats.updates, (unsigned long long)stats.failures);
-  for (enum static_call_state state = STATIC_CALL_CROSSING; state <= STATIC_CALL_IDLE; state += 1) {
-    uint32_t count = *counter(&stats, state);
-    if (count == 0) continue;
-    bool has_reason = state == STATIC_CALL_DENIED && stats.error != 0;
-    dprintf(STDERR_FILENO, "static_call: %s: %u %s%s%s\n", name.text, count, describe(state), has_reason ? ": " : "",
-            has_reason ? strerror(stats.error) : "");
-  }
-  if (strcmp(wish, "sites") != 0) return;
-  for (size_t i = 0; i < place_count; i += 1)
-    dprintf(STDERR_FILENO, "static_call: %s+0x%llx: %s\n", name.text, (unsigned long long)(places[i].site - name.base),
-            describe(places[i].state));
 }

@@ -12,44 +12,44 @@
 
 #define CACHE_LINE 64
 
-const uint32_t architecture_shortest_branch = 5;
+const uint32_t static_call_shortest_branch = 5;
 
 static uint8_t byte_at(uintptr_t address) { return *(const volatile uint8_t *)address; }
 
 static uintptr_t displacement_of(uintptr_t site) { return site + (byte_at(site) == 0x0f ? 2 : 1); }
 
-bool architecture_is_branch(uintptr_t site, bool is_tail) {
+bool static_call_is_branch(uintptr_t site, bool is_tail) {
   uint8_t opcode = byte_at(site);
   if (!is_tail) return opcode == 0xe8;
   return opcode == 0xe9 || (opcode == 0x0f && (byte_at(site + 1) & 0xf0) == 0x80);
 }
 
-uint32_t architecture_length(uintptr_t site) { return byte_at(site) == 0x0f ? 6 : 5; }
+uint32_t static_call_branch_length(uintptr_t site) { return byte_at(site) == 0x0f ? 6 : 5; }
 
-bool architecture_is_changeable(uintptr_t site) {
+bool static_call_is_changeable(uintptr_t site) {
   return displacement_of(site) % CACHE_LINE <= CACHE_LINE - sizeof(int32_t);
 }
 
-uintptr_t architecture_target(uintptr_t site) {
+uintptr_t static_call_branch_target(uintptr_t site) {
   uintptr_t displacement = displacement_of(site);
   int32_t value;
   __asm__ volatile("movl (%1), %0" : "=r"(value) : "r"(displacement) : "memory");
   return displacement + sizeof value + (uintptr_t)(intptr_t)value;
 }
 
-bool architecture_reaches(uintptr_t site, uintptr_t target) {
+bool static_call_reaches(uintptr_t site, uintptr_t target) {
   intptr_t distance = (intptr_t)(target - (displacement_of(site) + sizeof(int32_t)));
   return distance == (int32_t)distance;
 }
 
-void architecture_set_target(uintptr_t site, uintptr_t target) {
+void static_call_set_target(uintptr_t site, uintptr_t target) {
   uintptr_t displacement = displacement_of(site);
   int32_t value = (int32_t)(target - (displacement + sizeof value));
   /* One instruction: a compiler may split a store that is not aligned. */
   __asm__ volatile("movl %0, (%1)" : : "r"(value), "r"(displacement) : "memory");
 }
 
-int architecture_protection(const struct dl_phdr_info *object) {
+int static_call_code_protection(const struct dl_phdr_info *object) {
   (void)object;
   return 0;
 }
