@@ -16,8 +16,9 @@ import subprocess
 import sys
 import tempfile
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-FIXTURES = ROOT / "Fixtures/runtime"
+sys.dont_write_bytecode = True
+import runtime_build  # noqa: E402
+
 CFLAGS = ["-O2", "-fPIE", "-fcf-protection=none", "-falign-functions=64", "-falign-loops=64"]
 RETPOLINE = ["-mindirect-branch=thunk", "-mindirect-branch-register"]
 # Name, source, flags, whether it is annotated.
@@ -36,19 +37,12 @@ OBJECTS = [
 
 
 def build(staticcall, directory):
-    subprocess.run(
-        ["make", "-s", "-C", ROOT, "runtime", "CC=gcc", f"RUNTIME_BUILD={directory}"],
-        check=True,
-        stdout=subprocess.DEVNULL,
-    )
+    runtime_build.make_library("gcc", directory)
     objects = []
     for name, source, flags, is_annotated in OBJECTS:
-        target = directory / f"{name}.o"
-        include = ROOT / "Sources/StaticCallRuntime/include"
-        subprocess.run(["gcc", *CFLAGS, *flags, "-I", include, "-c", FIXTURES / source, "-o", target], check=True)
-        if is_annotated:
-            subprocess.run([staticcall, "annotate", "--abi", "user", target], check=True)
-        objects.append(target)
+        objects.append(directory / f"{name}.o")
+        tool = staticcall if is_annotated else None
+        runtime_build.compile_object(["gcc"], [*CFLAGS, *flags], source, objects[-1], tool)
     program = directory / "cost"
     subprocess.run(["gcc", "-pie", *objects, "-L", directory, "-lstaticcall", "-pthread", "-o", program], check=True)
     return program

@@ -16,9 +16,9 @@ import sys
 import tempfile
 import time
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-RUNTIME = ROOT / "Sources/StaticCallRuntime"
-FIXTURE = ROOT / "Fixtures/runtime/stress.c"
+sys.dont_write_bytecode = True
+import runtime_build  # noqa: E402
+
 QEMU = ["qemu-aarch64", "-L", "/usr/aarch64-linux-gnu"]
 
 X86 = {"gcc": ["gcc"], "clang": ["clang"], "link": "gcc", "prefix": "", "run": []}
@@ -57,15 +57,9 @@ def linker(machine, name):
 
 
 def build(options, machine, compiler, link, flags, directory):
-    subprocess.run(
-        ["make", "-s", "-C", ROOT, "runtime", f"CC={machine['link']}", f"RUNTIME_BUILD={directory}"],
-        check=True,
-        stdout=subprocess.DEVNULL,
-    )
+    runtime_build.make_library(machine["link"], directory)
     source, program = directory / "stress.o", directory / "stress"
-    compile_flags = ["-O2", "-I", RUNTIME / "include", *flags]
-    subprocess.run([*machine[compiler], *compile_flags, "-c", FIXTURE, "-o", source], check=True)
-    subprocess.run([options.staticcall, "annotate", "--abi", "user", source], check=True)
+    runtime_build.compile_object(machine[compiler], ["-O2", *flags], "stress.c", source, options.staticcall)
     os.symlink(linker(machine, link), directory / "ld")
     subprocess.run(
         [machine["link"], "-B", directory, source, "-L", directory, "-lstaticcall", "-pthread", "-o", program],

@@ -12,8 +12,13 @@ func selfCheck(
   if let difference = try edited.difference(from: original) {
     throw Refusal([Diagnostic(.selfCheck, .error, "\(difference) (a bug in staticcall)", help: Code.selfCheck.help)])
   }
-  var outcome = try survey ?? surveyObject(edited.object, options)
-  outcome.table = try ExistingTable(in: edited.object, options)
+  let outcome: Survey
+  if var known = survey {
+    known.table = try ExistingTable(in: edited.object, options)
+    outcome = known
+  } else {
+    outcome = try surveyObject(edited.object, options)
+  }
   // What else may be wrong with the object's groups was so before.
   let placement: Set<Code> = [.separateEntry, .mixedTables]
   let errors =
