@@ -38,6 +38,8 @@ static const char *object_name(void) {
   return slash ? slash + 1 : static_call_object.path;
 }
 
+static const char *plural(uint64_t number) { return number == 1 ? "" : "s"; }
+
 static void print_count(uint32_t count, enum static_call_state state, const char *reason) {
   if (count == 0) return;
   dprintf(STDERR_FILENO, "static_call: %s: %u %s%s%s\n", object_name(), count, describe(state), reason ? ": " : "",
@@ -56,8 +58,12 @@ void static_call_print_report(void) {
   if (!wish || !*wish || strcmp(wish, "0") == 0) return;
   struct static_call_stats stats;
   static_call_stats(&stats);
-  dprintf(STDERR_FILENO, "static_call: %s: %u sites of %u static calls, %u direct; %llu updates, %llu failed\n", object_name(),
-          stats.sites, stats.keys, stats.patched, (unsigned long long)stats.updates, (unsigned long long)stats.failures);
+  dprintf(STDERR_FILENO, "static_call: %s: %u site%s of %u static call%s, %u direct; %llu update%s, %llu failed\n", object_name(),
+          stats.sites, plural(stats.sites), stats.keys, plural(stats.keys), stats.patched, (unsigned long long)stats.updates,
+          plural(stats.updates), (unsigned long long)stats.failures);
+  if (stats.sites == 0)
+    dprintf(STDERR_FILENO, "static_call: %s: no table: run `staticcall annotate --abi user` on the objects, and link them again\n",
+            object_name());
   print_count(stats.crossing, STATIC_CALL_CROSSING, NULL);
   print_count(stats.out_of_range, STATIC_CALL_OUT_OF_RANGE, NULL);
   print_count(stats.unexpected, STATIC_CALL_UNEXPECTED, NULL);

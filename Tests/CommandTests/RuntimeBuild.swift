@@ -52,6 +52,11 @@ struct RuntimeBuild {
   func build(_ sources: [String], in scratch: Scratch, to image: String = "program") async throws -> String {
     let objects = try await compile(sources, in: scratch)
     try await require(staticcallPath, ["annotate", "--abi", "user"] + objects)
+    return try await link(objects, in: scratch, to: image)
+  }
+
+  /// Links objects with the runtime.
+  func link(_ objects: [String], in scratch: Scratch, to image: String = "program") async throws -> String {
     guard let library = try await Self.libraries[target]?.value else { throw ToolFailure(description: "no library") }
     try await linker.link(
       objects + ["-L", library.path, "-lstaticcall", "-pthread", "-ldl"], cPlusPlus: isCPlusPlus, for: target,

@@ -121,6 +121,22 @@ struct RuntimeTests {
   }
 
   @Test(arguments: Target.allCases)
+  func aMissingTableIsNotPassedOver(_ target: Target) async throws {
+    let scratch = try Scratch()
+    let build = RuntimeBuild(target: target)
+    let objects = try await build.compile(["program.c", "elsewhere.c"], in: scratch)
+    let program = try await build.link(objects, in: scratch)
+    let run = try await target.run(program, environment: ["STATIC_CALL_STATS": "1"])
+    #expect((run.status, run.output) == (0, "keys 0 sites 0 patched 0 crossing 0 others 0\n"))
+    #expect(
+      run.errors == """
+        static_call: program: 0 sites of 0 static calls, 0 direct; 1006 updates, 0 failed
+        static_call: program: no table: run `staticcall annotate --abi user` on the objects, and link them again
+
+        """)
+  }
+
+  @Test(arguments: Target.allCases)
   func theReportCountsSites(_ target: Target) async throws {
     let scratch = try Scratch()
     let program = try await RuntimeBuild(target: target).build(["program.c", "elsewhere.c"], in: scratch)
