@@ -171,3 +171,13 @@ struct PlainAnnotate: ParsableCommand {
     }
   }
 }
+
+extension PlainAnnotate: CustomReflectable {
+  var customMirror: Mirror {
+    let children: [Mirror.Child] = [
+      ("_objects", _objects), ("_output", _output), ("_inPlace", _inPlace), ("_abi", _abi), ("_module", _module),
+      ("_verbose", _verbose), ("_quiet", _quiet),
+    ]
+    return Mirror(self, children: children)
+  }
+}

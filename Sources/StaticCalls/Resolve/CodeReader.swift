@@ -50,8 +50,11 @@ struct CodeReader: ~Copyable {
   private let disassembler: Disassembler
   /// The sections that may be asked for.
   private let sections: Set<SectionIndex>
-  /// Their labels, collected when they are first needed: most objects need none.
+  /// Their labels, collected when many places need them: most objects have few doubtful ones or none.
   private var labels: Functions?
+  /// The labels around the last place that was looked up by itself, and how many places were.
+  private var nearby: (section: SectionIndex, offset: Int, labels: Functions)?
+  private var lookups = 0
   /// The last stretch that was decoded: references come in ascending order.
   private var last: DecodedStretch?
   /// Sections in which a stretch is known to go on for too long.
@@ -64,6 +67,9 @@ struct CodeReader: ~Copyable {
   /// How many instructions a stretch may have to be decoded. Compilers' longest functions have some ten thousand; without an end, an
   /// object without labels would take fifty times its size in memory.
   static let mostInstructions = 1 << 18
+
+  /// How many places are looked up by themselves. All labels take as long to collect as some thirty of these.
+  private static let fewLookups = 8
 
   init(_ architecture: any Architecture.Type, sections: Set<SectionIndex>) throws(DisassemblyError) {
     self.architecture = architecture
@@ -88,7 +94,7 @@ struct CodeReader: ~Copyable {
   mutating func stretch(
     around offset: Int, in section: SectionIndex, _ object: borrowing ObjectFile
   ) throws(ObjectFileError) -> DecodedStretch? {
-    if functions(of: object).isData(offset, in: section) { return nil }
+    if labels(around: offset, in: section, object).isData(offset, in: section) { return nil }
     return try stretch(holding: offset, in: section, object)
   }
 
@@ -96,8 +102,8 @@ struct CodeReader: ~Copyable {
   mutating func stretch(
     holding offset: Int, in section: SectionIndex, _ object: borrowing ObjectFile
   ) throws(ObjectFileError) -> DecodedStretch {
-    let labels = functions(of: object)
     if let last, last.section == section, last.range.contains(offset) { return last }
+    let labels = labels(around: offset, in: section, object)
     let range = labels.stretch(around: offset, in: section, size: object[section].contentSize)
     var stretch = decode(range, of: section, labels, object)
     if stretch.isTooLong { tooLong.insert(section) }
@@ -202,6 +208,18 @@ struct CodeReader: ~Copyable {
       if try relocatedSymbol(in: instruction, section, object) == nil { return false }
     }
     return true
+  }
+
+  /// Labels that are enough to find and decode the stretch around an offset.
+  private mutating func labels(
+    around offset: Int, in section: SectionIndex, _ object: borrowing ObjectFile
+  ) -> Functions {
+    if labels != nil || lookups == Self.fewLookups { return functions(of: object) }
+    if let nearby, nearby.section == section, nearby.offset == offset { return nearby.labels }
+    lookups += 1
+    let new = Functions(around: offset, in: section, of: object)
+    nearby = (section, offset, new)
+    return new
   }
 
   /// The labels of the sections that may be asked for.
