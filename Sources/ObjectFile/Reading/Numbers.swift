@@ -34,7 +34,7 @@ public struct RelocationType: Hashable, Sendable {
   public init(_ rawValue: UInt32) { self.rawValue = rawValue }
 
   /// `R_X86_64_NONE` and `R_AARCH64_NONE`.
-  public static let none = RelocationType(0)
+  public static var none: RelocationType { RelocationType(0) }
 }
 
 /// A section type (`sh_type`); unknown ones are carried along.
@@ -43,22 +43,22 @@ public struct SectionType: Hashable, Sendable {
 
   public init(_ rawValue: UInt32) { self.rawValue = rawValue }
 
-  public static let null = SectionType(0)
-  public static let progbits = SectionType(1)
-  public static let symtab = SectionType(2)
-  public static let strtab = SectionType(3)
-  public static let rela = SectionType(4)
-  public static let nobits = SectionType(8)
-  public static let rel = SectionType(9)
-  public static let dynsym = SectionType(11)
-  public static let group = SectionType(17)
-  public static let symtabShndx = SectionType(18)
+  public static var null: SectionType { SectionType(0) }
+  public static var progbits: SectionType { SectionType(1) }
+  public static var symtab: SectionType { SectionType(2) }
+  public static var strtab: SectionType { SectionType(3) }
+  public static var rela: SectionType { SectionType(4) }
+  public static var nobits: SectionType { SectionType(8) }
+  public static var rel: SectionType { SectionType(9) }
+  public static var dynsym: SectionType { SectionType(11) }
+  public static var group: SectionType { SectionType(17) }
+  public static var symtabShndx: SectionType { SectionType(18) }
   /// `SHT_LLVM_ADDRSIG`: symbol indexes as ULEB128 numbers.
-  public static let llvmAddrsig = SectionType(0x6fff_4c03)
+  public static var llvmAddrsig: SectionType { SectionType(0x6fff_4c03) }
   /// `SHT_LLVM_CALL_GRAPH_PROFILE` since LLVM 13: weights, with the symbols in an `SHT_REL` section of its own.
-  public static let llvmCallGraphProfile = SectionType(0x6fff_4c09)
+  public static var llvmCallGraphProfile: SectionType { SectionType(0x6fff_4c09) }
   /// `SHT_CREL`, the compact relocations of LLVM.
-  public static let crel = SectionType(0x4000_0014)
+  public static var crel: SectionType { SectionType(0x4000_0014) }
 }
 
 /// Section flags (`sh_flags`); unknown ones are carried along.
@@ -67,17 +67,17 @@ public struct SectionFlags: OptionSet, Sendable {
 
   public init(rawValue: UInt64) { self.rawValue = rawValue }
 
-  public static let write = SectionFlags(rawValue: 0x1)
-  public static let alloc = SectionFlags(rawValue: 0x2)
-  public static let execInstr = SectionFlags(rawValue: 0x4)
-  public static let merge = SectionFlags(rawValue: 0x10)
-  public static let infoLink = SectionFlags(rawValue: 0x40)
-  public static let linkOrder = SectionFlags(rawValue: 0x80)
-  public static let group = SectionFlags(rawValue: 0x200)
-  public static let tls = SectionFlags(rawValue: 0x400)
-  public static let compressed = SectionFlags(rawValue: 0x800)
+  public static var write: SectionFlags { SectionFlags(rawValue: 0x1) }
+  public static var alloc: SectionFlags { SectionFlags(rawValue: 0x2) }
+  public static var execInstr: SectionFlags { SectionFlags(rawValue: 0x4) }
+  public static var merge: SectionFlags { SectionFlags(rawValue: 0x10) }
+  public static var infoLink: SectionFlags { SectionFlags(rawValue: 0x40) }
+  public static var linkOrder: SectionFlags { SectionFlags(rawValue: 0x80) }
+  public static var group: SectionFlags { SectionFlags(rawValue: 0x200) }
+  public static var tls: SectionFlags { SectionFlags(rawValue: 0x400) }
+  public static var compressed: SectionFlags { SectionFlags(rawValue: 0x800) }
   /// `SHF_EXCLUDE`: the linker leaves the section out.
-  public static let exclude = SectionFlags(rawValue: 0x8000_0000)
+  public static var exclude: SectionFlags { SectionFlags(rawValue: 0x8000_0000) }
 }
 
 /// A symbol's binding (`ELF64_ST_BIND`); unknown ones are carried along.
@@ -86,9 +86,9 @@ public struct SymbolBinding: Hashable, Sendable {
 
   public init(_ rawValue: UInt8) { self.rawValue = rawValue }
 
-  public static let local = SymbolBinding(0)
-  public static let global = SymbolBinding(1)
-  public static let weak = SymbolBinding(2)
+  public static var local: SymbolBinding { SymbolBinding(0) }
+  public static var global: SymbolBinding { SymbolBinding(1) }
+  public static var weak: SymbolBinding { SymbolBinding(2) }
 }
 
 /// A symbol's type (`ELF64_ST_TYPE`); unknown ones are carried along.
@@ -97,11 +97,11 @@ public struct SymbolType: Hashable, Sendable {
 
   public init(_ rawValue: UInt8) { self.rawValue = rawValue }
 
-  public static let noType = SymbolType(0)
-  public static let object = SymbolType(1)
-  public static let function = SymbolType(2)
-  public static let section = SymbolType(3)
-  public static let file = SymbolType(4)
+  public static var noType: SymbolType { SymbolType(0) }
+  public static var object: SymbolType { SymbolType(1) }
+  public static var function: SymbolType { SymbolType(2) }
+  public static var section: SymbolType { SymbolType(3) }
+  public static var file: SymbolType { SymbolType(4) }
 }
 
 /// The machines whose objects staticcall handles, by their `e_machine` number.

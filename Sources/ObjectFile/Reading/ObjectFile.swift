@@ -179,7 +179,7 @@
     in section: SectionIndex, _ body: (Span<Relocation>) throws(ObjectFileError) -> Result
   ) throws(ObjectFileError) -> Result {
     try withUncheckedRelocations(in: section) { relocations throws(ObjectFileError) in
-      try check(relocations, relocations.indices, of: section)
+      try check(relocations, of: section)
       return try body(relocations)
     }
   }
@@ -193,8 +193,9 @@
     try withUncheckedRelocations(in: section) { relocations throws(ObjectFileError) in
       let first = relocations.firstIndex(atOrBehind: offsets.lowerBound)
       let range = first..<max(first, relocations.firstIndex(atOrBehind: offsets.upperBound))
-      try check(relocations, range, of: section)
-      return try body(relocations.extracting(range), first)
+      let inside = relocations.extracting(range)
+      try check(inside, at: first, of: section)
+      return try body(inside, first)
     }
   }
 
@@ -232,23 +233,20 @@
     return try body(unsafe Span<Relocation>(_unsafeElements: records))
   }
 
+  /// Checks relocations that stand in the table of `section` from position `first` on.
   private func check(
-    _ relocations: Span<Relocation>, _ range: Range<Int>, of section: SectionIndex
+    _ relocations: Span<Relocation>, at first: Int = 0, of section: SectionIndex
   ) throws(ObjectFileError) {
     let symbolCount = UInt64(symbolTable?.count ?? 0)
     let size = UInt64(sections[Int(sections[section.rawValue].info)].contentSize)
-    for index in range {
+    for index in relocations.indices {
       let relocation = relocations[index]
-      guard relocation.info >> 32 < symbolCount else {
-        throw .damaged(
-          "relocation \(index) of \(name(of: section)) names symbol \(relocation.info >> 32) of \(symbolCount)")
-      }
+      let hasSymbol = relocation.info >> 32 < symbolCount
       // `ld -r` leaves R_*_NONE wherever it likes.
-      guard relocation.storedOffset < size || relocation.type == .none else {
-        throw .damaged(
-          "relocation \(index) of \(name(of: section)) lies at \(hex(relocation.storedOffset)), past the end of its section"
-        )
-      }
+      if hasSymbol, relocation.storedOffset < size || relocation.type == .none { continue }
+      let name = "relocation \(first + index) of \(name(of: section))"
+      guard hasSymbol else { throw .damaged("\(name) names symbol \(relocation.info >> 32) of \(symbolCount)") }
+      throw .damaged("\(name) lies at \(hex(relocation.storedOffset)), past the end of its section")
     }
   }
 

@@ -51,12 +51,9 @@ struct Functions {
     labels = [[Label]](repeating: [], count: object.sections.count)
     object.withSymbols { symbols, names in
       let wanted = WantedSections(sections, object)
-      func isLabel(_ symbol: Symbol) -> Bool {
-        symbol.type == .function || symbol.type == .noType || symbol.type == .object
-      }
       // Counted first: arrays that grow take twice the room.
       var counts = [Int](repeating: 0, count: object.sections.count)
-      for index in symbols.indices where isLabel(symbols[index]) {
+      for index in symbols.indices {
         guard let place = wanted.place(of: symbols[index], at: index, object), offsets.contains(place.start) else { continue }
         counts[place.section.rawValue] += 1
       }
@@ -64,10 +61,10 @@ struct Functions {
       for section in sections {
         labels[section.rawValue].reserveCapacity(min(counts[section.rawValue], limits[section.rawValue]))
       }
-      for index in symbols.indices where isLabel(symbols[index]) {
+      for index in symbols.indices {
         let symbol = symbols[index]
-        guard let (section, start) = wanted.place(of: symbol, at: index, object) else { continue }
-        let length = Int(clamping: min(symbol.size, UInt64(object[section].contentSize - start)))
+        guard let (section, start, room) = wanted.place(of: symbol, at: index, object) else { continue }
+        let length = Int(clamping: min(symbol.size, UInt64(room)))
         if symbol.type == .object, length > 0 {
           objects[section, default: []].append(start..<(start + length))
         }
@@ -165,24 +162,27 @@ struct Functions {
 
 /// The sections whose labels are collected.
 private struct WantedSections {
-  private var isWanted: [Bool]
+  /// The sizes of the sections in bytes; -1 for those that are not wanted.
+  private var sizes: [Int]
 
   init(_ sections: Set<SectionIndex>, _ object: borrowing ObjectFile) {
-    isWanted = [Bool](repeating: false, count: object.sections.count)
-    for section in sections { isWanted[section.rawValue] = true }
+    sizes = [Int](repeating: -1, count: object.sections.count)
+    for section in sections { sizes[section.rawValue] = object[section].contentSize }
   }
 
-  /// Where a symbol stands, if it has a name and stands in one of the sections.
+  /// Where a symbol stands that is a label of one of the sections, and how many bytes of the section are behind it.
   func place(
     of symbol: Symbol, at index: Int, _ object: borrowing ObjectFile
-  ) -> (section: SectionIndex, start: Int)? {
+  ) -> (section: SectionIndex, start: Int, room: Int)? {
     let stored = Int(symbol.storedSection)
     // Nearly all symbols are answered for by these two lines.
-    if stored < isWanted.count, !isWanted[stored], stored != 0xffff { return nil }
-    guard symbol.nameOffset != 0, case .section(let section) = object.place(of: symbol, at: SymbolIndex(index)),
-      isWanted[section.rawValue], symbol.value <= UInt64(object[section].contentSize)
+    if stored < sizes.count, sizes[stored] < 0, stored != 0xffff { return nil }
+    guard symbol.nameOffset != 0, symbol.type == .function || symbol.type == .noType || symbol.type == .object,
+      case .section(let section) = object.place(of: symbol, at: SymbolIndex(index))
     else { return nil }
-    return (section, Int(symbol.value))
+    let size = sizes[section.rawValue]
+    guard size >= 0, symbol.value <= UInt64(size) else { return nil }
+    return (section, Int(symbol.value), size - Int(symbol.value))
   }
 }
 

@@ -50,10 +50,10 @@ struct CodeReader: ~Copyable {
   private let disassembler: Disassembler
   /// The sections that may be asked for.
   private let sections: Set<SectionIndex>
-  /// Their labels, collected when many places need them: most objects have few doubtful ones or none.
-  private var labels: Functions?
-  /// The labels around the last place that was looked up by itself, and how many places were.
-  private var nearby: (section: SectionIndex, offset: Int, labels: Functions)?
+  /// All their labels, collected when several sections or places need some: most objects have one or two doubtful places, or none.
+  private var allLabels: Functions?
+  /// The labels that were last looked up by themselves, of a whole section or around an offset.
+  private var someLabels: (section: SectionIndex, offset: Int?, labels: Functions)?
   private var lookups = 0
   /// The last stretch that was decoded: references come in ascending order.
   private var last: DecodedStretch?
@@ -68,7 +68,7 @@ struct CodeReader: ~Copyable {
   /// object without labels would take fifty times its size in memory.
   static let mostInstructions = 1 << 18
 
-  /// How many places are looked up by themselves. All labels take as long to collect as some thirty of these.
+  /// How often labels are looked up by themselves. To collect all takes as long as some thirty times.
   private static let fewLookups = 8
 
   init(_ architecture: any Architecture.Type, sections: Set<SectionIndex>) throws(DisassemblyError) {
@@ -94,7 +94,7 @@ struct CodeReader: ~Copyable {
   mutating func stretch(
     around offset: Int, in section: SectionIndex, _ object: borrowing ObjectFile
   ) throws(ObjectFileError) -> DecodedStretch? {
-    if labels(around: offset, in: section, object).isData(offset, in: section) { return nil }
+    if labels(of: section, around: offset, object).isData(offset, in: section) { return nil }
     return try stretch(holding: offset, in: section, object)
   }
 
@@ -103,7 +103,7 @@ struct CodeReader: ~Copyable {
     holding offset: Int, in section: SectionIndex, _ object: borrowing ObjectFile
   ) throws(ObjectFileError) -> DecodedStretch {
     if let last, last.section == section, last.range.contains(offset) { return last }
-    let labels = labels(around: offset, in: section, object)
+    let labels = labels(of: section, around: offset, object)
     let range = labels.stretch(around: offset, in: section, size: object[section].contentSize)
     var stretch = decode(range, of: section, labels, object)
     if stretch.isTooLong { tooLong.insert(section) }
@@ -135,7 +135,7 @@ struct CodeReader: ~Copyable {
   mutating func unrelocatedBranches(
     in section: SectionIndex, _ object: borrowing ObjectFile
   ) throws(ObjectFileError) -> (found: [UnrelocatedBranch], undecoded: [Int]) {
-    let labels = functions(of: object)
+    let labels = labels(of: section, object)
     var found: [UnrelocatedBranch] = []
     var undecoded: [Int] = []
     _ = try relocations(of: section, in: 0..<object[section].contentSize, object)
@@ -210,24 +210,24 @@ struct CodeReader: ~Copyable {
     return true
   }
 
-  /// Labels that are enough to find and decode the stretch around an offset.
+  /// The labels of a section, or at least those that are enough to find and decode the stretch around an offset.
   private mutating func labels(
-    around offset: Int, in section: SectionIndex, _ object: borrowing ObjectFile
+    of section: SectionIndex, around offset: Int? = nil, _ object: borrowing ObjectFile
   ) -> Functions {
-    if labels != nil || lookups == Self.fewLookups { return functions(of: object) }
-    if let nearby, nearby.section == section, nearby.offset == offset { return nearby.labels }
+    if let allLabels { return allLabels }
+    if let known = someLabels, known.section == section, known.offset == nil || known.offset == offset {
+      return known.labels
+    }
+    guard lookups < Self.fewLookups else {
+      let labels = Functions(of: sections, in: object)
+      allLabels = labels
+      return labels
+    }
     lookups += 1
-    let new = Functions(around: offset, in: section, of: object)
-    nearby = (section, offset, new)
-    return new
-  }
-
-  /// The labels of the sections that may be asked for.
-  mutating func functions(of object: borrowing ObjectFile) -> Functions {
-    if let labels { return labels }
-    let new = Functions(of: sections, in: object)
-    labels = new
-    return new
+    let labels =
+      if let offset { Functions(around: offset, in: section, of: object) } else { Functions(of: [section], in: object) }
+    someLabels = (section, offset, labels)
+    return labels
   }
 
   /// The relocations of a range of a section, in ascending order of offset; there may be others among them.
@@ -280,7 +280,7 @@ struct CodeReader: ~Copyable {
     in section: SectionIndex, _ object: borrowing ObjectFile
   ) throws(ObjectFileError) -> (branches: [Int], addresses: [Int], starts: InstructionStarts)? {
     if tooLong.contains(section) { return nil }
-    let labels = functions(of: object)
+    let labels = labels(of: section, object)
     let relocations = try relocations(of: section, in: 0..<object[section].contentSize, object)
     var branches: Set<Int> = []
     var addresses: Set<Int> = []
