@@ -48,9 +48,10 @@ func surveyObject(
   }
 
   // From here on something may have to be decoded.
-  let involved = Set(references.inCode.map(\.section)).union(withTrampolines)
+  let involved = references.referring.union(withTrampolines)
   var resolver = try CallSiteResolver(
-    index, involved, keepsAddressesInData: !references.inData.isEmpty || options.callsThroughKeys, options, object)
+    index, involved, referenceCount: references.inCode.count,
+    keepsAddressesInData: !references.inData.isEmpty || options.callsThroughKeys, options, object)
   var next = references.inCode.startIndex
   for (section, role) in references.code where involved.contains(section) {
     let start = next
@@ -68,6 +69,6 @@ func surveyObject(
       Finding(.fatObject, .warning, section: nil, "the object also holds intermediate code for link-time optimisation"))
   }
   return Survey(
-    index: index, sites: resolver.sites.inOrder(), deadLoads: resolver.deadLoads,
+    index: index, sites: resolver.sites.inOrder(of: \.position), deadLoads: resolver.deadLoads,
     findings: findings, table: table)
 }

@@ -43,8 +43,7 @@ struct Staticcall: ParsableCommand {
     Signals.handle()
     do {
       let arguments = try expandResponseFiles(in: Array(commandLineArguments().dropFirst())).map(carried)
-      try checkCommand(arguments.first)
-      var command = try parseSubcommand(arguments) ?? parseAsRoot(arguments)
+      var command = try parse(arguments)
       try command.run()
     } catch {
       // A file that cannot be read is a failure, not wrong usage.
@@ -58,17 +57,27 @@ struct Staticcall: ParsableCommand {
     }
   }
 
+  private static func parse(_ arguments: [String]) throws -> any ParsableCommand {
+    if let plain = parse(arguments, as: PlainAnnotate.self) { return plain }
+    try checkCommand(arguments.first)
+    return try parseSubcommand(arguments) ?? parseAsRoot(arguments)
+  }
+
   /// The command that the first argument names, read on its own: the way through the whole tree takes three times as long, and most
   /// runs are a command and the name of an object. `nil` for all else, errors and calls for help included: these are the
   /// tree's to tell.
   private static func parseSubcommand(_ arguments: [String]) -> (any ParsableCommand)? {
-    let commands = [PlainAnnotate.self] + configuration.subcommands
-    for command in commands where command.configuration.commandName == arguments.first {
-      // What is no such command is a call for help.
-      if let parsed = try? command.parseAsRoot(Array(arguments.dropFirst())), type(of: parsed) == command {
-        return parsed
-      }
+    for command in configuration.subcommands {
+      if let parsed = parse(arguments, as: command) { return parsed }
     }
     return nil
+  }
+
+  private static func parse(_ arguments: [String], as command: any ParsableCommand.Type) -> (any ParsableCommand)? {
+    guard command.configuration.commandName == arguments.first,
+      let parsed = try? command.parseAsRoot(Array(arguments.dropFirst()))
+    else { return nil }
+    // What is no such command is a call for help.
+    return type(of: parsed) == command ? parsed : nil
   }
 }

@@ -20,27 +20,35 @@ struct Destination {
   }
 
   /// The directory that the name stands in.
-  var directory: FilePath {
-    let directory = path.removingLastComponent()
-    return directory.isEmpty ? "." : directory
-  }
+  var directory: FilePath { FilePath(bytes: parts.directory) }
 
   /// The name under which the file's successor waits.
-  var temporaryName: FilePath { directory.pushing(Self.temporaryName(for: path.lastComponent?.bytes ?? [])) }
+  var temporaryName: FilePath {
+    let (directory, name) = parts
+    return FilePath(bytes: directory + Array("/".utf8) + Self.temporaryName(for: name))
+  }
+
+  /// What stands in front of the last slash and behind it. FilePath tells it as well, and has the runtime look up protocols for it, which
+  /// takes as long as reading a small object.
+  private var parts: (directory: [UInt8], name: [UInt8]) {
+    let bytes = path.bytes
+    guard let slash = bytes.lastIndex(of: UInt8(ascii: "/")) else { return (Array(".".utf8), bytes) }
+    return (Array(slash == 0 ? bytes[...0] : bytes[..<slash]), Array(bytes[(slash + 1)...]))
+  }
 
   /// Whether the name leads to the file that `input` was opened from.
   func isFile(of input: borrowing InputFile) -> Bool { status?.isSameFile(as: input.status) == true }
 
   /// One name for each file, so that the next run finds what a killed one left behind, and two runs find each other.
-  static func temporaryName(for name: [UInt8]) -> FilePath {
+  static func temporaryName(for name: [UInt8]) -> [UInt8] {
     let (start, suffix, longest) = (Array(".".utf8), Array(".staticcall".utf8), 255)
     let whole = start + name + suffix
-    guard whole.count > longest else { return FilePath(bytes: whole) }
+    guard whole.count > longest else { return whole }
     // Room for the dot, the hash and what stands between.
     var kept = name.prefix(longest - suffix.count - 18)
     // Not in the middle of a character: some file systems take UTF-8 only.
     while !kept.isEmpty, name[kept.endIndex] & 0xc0 == 0x80 { kept.removeLast() }
-    return FilePath(bytes: start + kept + Array("-\(String(hash(name), radix: 16))".utf8) + suffix)
+    return start + kept + Array("-\(String(hash(name), radix: 16))".utf8) + suffix
   }
 }
 

@@ -328,8 +328,7 @@ struct TailLayout {
 extension [UInt8] {
   /// Appends a record as it is in the file.
   fileprivate mutating func append(_ record: Relocation) {
-    append(littleEndian: record.storedOffset)
-    append(littleEndian: record.info)
-    append(littleEndian: record.addend)
+    // SAFETY: the bytes of a local value, copied before the call returns. Its layout is that of the file.
+    unsafe Swift.withUnsafeBytes(of: record) { unsafe append(contentsOf: $0) }
   }
 }

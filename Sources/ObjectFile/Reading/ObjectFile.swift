@@ -184,6 +184,27 @@
     }
   }
 
+  /// Calls `body` with those relocations of a `SHT_RELA` section that name a symbol marked in `isWanted`, which has an element for each
+  /// symbol. All relocations of the section are checked, as by ``withRelocations(in:_:)``, in the same pass: most are of no interest.
+  ///
+  /// - Returns: whether each relocation lies behind the one before it.
+  public func forEachRelocation(
+    in section: SectionIndex, naming isWanted: [Bool], _ body: (Relocation) -> Void
+  ) throws(ObjectFileError) -> Bool {
+    try withUncheckedRelocations(in: section) { relocations throws(ObjectFileError) in
+      let limits = limits(ofRelocationsIn: section)
+      var (last, isAscending) = (-1, true)
+      for position in relocations.indices {
+        let relocation = relocations[position]
+        guard limits.admit(relocation) else { throw fault(of: relocation, at: position, of: section) }
+        if relocation.offset.rawValue <= last { isAscending = false }
+        last = relocation.offset.rawValue
+        if isWanted[relocation.symbol.rawValue] { body(relocation) }
+      }
+      return isAscending
+    }
+  }
+
   /// Lends those relocations of a table in ascending order of offset that lie in a range of section offsets, each checked, with the
   /// position of the first of them in the table. In a table without order it is anybody's guess which ones these are.
   public func withRelocations<Result>(
@@ -233,21 +254,42 @@
     return try body(unsafe Span<Relocation>(_unsafeElements: records))
   }
 
+  /// What the numbers in a section's relocations must be below.
+  private struct RelocationLimits {
+    var symbolCount: UInt64
+    /// Size of the section that the relocations apply to, in bytes.
+    var size: UInt64
+
+    func admit(_ relocation: Relocation) -> Bool {
+      // `ld -r` leaves R_*_NONE wherever it likes.
+      relocation.info >> 32 < symbolCount && (relocation.storedOffset < size || relocation.type == .none)
+    }
+  }
+
+  private func limits(ofRelocationsIn section: SectionIndex) -> RelocationLimits {
+    RelocationLimits(
+      symbolCount: UInt64(symbolTable?.count ?? 0),
+      size: UInt64(sections[Int(sections[section.rawValue].info)].contentSize))
+  }
+
   /// Checks relocations that stand in the table of `section` from position `first` on.
   private func check(
     _ relocations: Span<Relocation>, at first: Int = 0, of section: SectionIndex
   ) throws(ObjectFileError) {
-    let symbolCount = UInt64(symbolTable?.count ?? 0)
-    let size = UInt64(sections[Int(sections[section.rawValue].info)].contentSize)
-    for index in relocations.indices {
-      let relocation = relocations[index]
-      let hasSymbol = relocation.info >> 32 < symbolCount
-      // `ld -r` leaves R_*_NONE wherever it likes.
-      if hasSymbol, relocation.storedOffset < size || relocation.type == .none { continue }
-      let name = "relocation \(first + index) of \(name(of: section))"
-      guard hasSymbol else { throw .damaged("\(name) names symbol \(relocation.info >> 32) of \(symbolCount)") }
-      throw .damaged("\(name) lies at \(hex(relocation.storedOffset)), past the end of its section")
+    let limits = limits(ofRelocationsIn: section)
+    for position in relocations.indices where !limits.admit(relocations[position]) {
+      throw fault(of: relocations[position], at: first + position, of: section)
     }
+  }
+
+  /// What is wrong with a relocation that is not within its limits.
+  private func fault(of relocation: Relocation, at position: Int, of section: SectionIndex) -> ObjectFileError {
+    let name = "relocation \(position) of \(name(of: section))"
+    let symbolCount = symbolTable?.count ?? 0
+    guard relocation.info >> 32 >= UInt64(symbolCount) else {
+      return .damaged("\(name) lies at \(hex(relocation.storedOffset)), past the end of its section")
+    }
+    return .damaged("\(name) names symbol \(relocation.info >> 32) of \(symbolCount)")
   }
 
   private func checkSymbols() throws(ObjectFileError) {

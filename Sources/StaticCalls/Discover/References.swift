@@ -54,6 +54,8 @@ struct References {
   private(set) var inData: [Reference] = []
   /// The sections that hold code, in index order, without the ignored ones.
   private(set) var code: [(section: SectionIndex, role: SectionRole)] = []
+  /// Those of them that have references.
+  private(set) var referring: Set<SectionIndex> = []
 
   init(
     to index: TrampolineIndex, in object: borrowing ObjectFile, _ options: Options
@@ -68,7 +70,9 @@ struct References {
     for table in object.sections where table.type == .rela && table.size != 0 {
       let target = object[SectionIndex(Int(table.info))]
       if isCode[target.index.rawValue] {
+        let count = inCode.count
         try Self.scan(table.index, of: target.index, index, object, into: &inCode)
+        if inCode.count > count { referring.insert(target.index) }
       } else if isLoadableData(target, object, options) {
         try Self.scan(table.index, of: target.index, index, object, into: &inData)
       }
@@ -84,24 +88,19 @@ struct References {
     var found: [Reference] = []
     // There are not more places than bytes.
     let limit = 2 * object[section].contentSize + 65536
-    try object.withRelocations(in: table) { relocations in
-      var (last, isAscending) = (-1, true)
-      for position in relocations.indices {
-        let relocation = relocations[position]
-        if relocation.offset.rawValue <= last { isAscending = false }
-        last = relocation.offset.rawValue
-        guard let target = index.target(of: relocation.symbol), relocation.type != .none else { continue }
-        // A key in data is no use of the trampoline.
-        if case .key = target, !object[section].flags.contains(.execInstr) { continue }
-        let reference = Reference(section: section, relocation: relocation, target: target)
-        if found.count == limit { found.sortByPlace() }
-        if !reference.isSurplus(in: found, at: found.count) { found.append(reference) }
-      }
-      // Compilers write relocations in ascending order, one for each place.
-      if !isAscending {
-        found.sortByPlace()
-        markShared(&found, index, among: relocations)
-      }
+    let isCode = object[section].flags.contains(.execInstr)
+    let isAscending = try object.forEachRelocation(in: table, naming: index.isTarget) { relocation in
+      guard let target = index.target(of: relocation.symbol), relocation.type != .none else { return }
+      // A key in data is no use of the trampoline.
+      if case .key = target, !isCode { return }
+      let reference = Reference(section: section, relocation: relocation, target: target)
+      if found.count == limit { found.sortByPlace() }
+      if !reference.isSurplus(in: found, at: found.count) { found.append(reference) }
+    }
+    // Compilers write relocations in ascending order, one for each place.
+    if !isAscending {
+      found.sortByPlace()
+      try object.withRelocations(in: table) { markShared(&found, index, among: $0) }
     }
     if references.isEmpty { references = found } else { references += found }
   }

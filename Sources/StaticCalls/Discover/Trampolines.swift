@@ -51,15 +51,10 @@ struct TrampolineIndex {
   private(set) var keySections: Set<SectionIndex> = []
   /// Trampolines of different names at one address.
   private(set) var rivals: [(first: Int, second: Int)] = []
-  /// For each symbol what it is for a relocation that names it.
-  private var roles: [Role] = []
-
-  private enum Role {
-    case other
-    case trampoline(Int32)
-    case key(Int32)
-    case section(Int32)
-  }
+  /// What symbols are for a relocation that names them, in the order of the symbols, without those that are nothing.
+  private var roles: [(symbol: SymbolIndex, target: ReferenceTarget)] = []
+  /// For each symbol whether it has a role.
+  private(set) var isTarget: [Bool] = []
 
   /// Looks through the symbols of `object`. An object whose symbol names do not contain the prefix has no trampolines.
   init(_ object: borrowing ObjectFile, _ options: Options) throws(ObjectFileError) {
@@ -94,12 +89,8 @@ struct TrampolineIndex {
 
   /// What a relocation against `symbol` may refer to: `nil` where it is neither a trampoline nor a way to one.
   func target(of symbol: SymbolIndex) -> ReferenceTarget? {
-    switch roles[symbol.rawValue] {
-    case .other: nil
-    case .trampoline(let ordinal): .trampoline(Int(ordinal))
-    case .key(let ordinal): .key(Int(ordinal))
-    case .section(let section): .section(SectionIndex(Int(section)))
-    }
+    let position = roles.partitionPoint { $0.symbol >= symbol }
+    return position < roles.count && roles[position].symbol == symbol ? roles[position].target : nil
   }
 
   private mutating func collectSymbols(
@@ -168,21 +159,23 @@ struct TrampolineIndex {
   private mutating func assignRoles(
     _ symbols: Span<Symbol>, _ followed: [(key: SymbolIndex, trampoline: Int)], _ object: borrowing ObjectFile
   ) {
-    roles = [Role](repeating: .other, count: symbols.count)
-    for (ordinal, trampoline) in trampolines.enumerated() {
-      if let symbol = trampoline.symbol { roles[symbol.rawValue] = .trampoline(Int32(ordinal)) }
+    for (number, trampoline) in trampolines.enumerated() {
+      if let symbol = trampoline.symbol { roles.append((symbol, .trampoline(number))) }
     }
     for (key, trampoline) in followed {
-      roles[key.rawValue] = .key(Int32(trampoline))
+      roles.append((key, .key(trampoline)))
       if case .section(let section) = object.place(of: symbols[key.rawValue], at: key) { keySections.insert(section) }
     }
     for index in 0..<(object.symbolTable?.firstGlobal ?? 0) where symbols[index].type == .section {
       if case .section(let section) = object.place(of: symbols[index], at: SymbolIndex(index)),
         positions[section] != nil
       {
-        roles[index] = .section(Int32(section.rawValue))
+        roles.append((SymbolIndex(index), .section(section)))
       }
     }
+    roles.sort { $0.symbol < $1.symbol }
+    isTarget = [Bool](repeating: false, count: symbols.count)
+    for role in roles { isTarget[role.symbol.rawValue] = true }
   }
 }
 

@@ -53,7 +53,7 @@ public struct Annotation: Sendable {
       return calls == 0 ? nil : (route.rawValue, calls)
     }
     entries = plan.entries.count
-    keys = Set(Set(plan.entries.map(\.site.trampoline)).map { survey.index.trampolines[$0].callName }).count
+    keys = Set(plan.trampolines(of: survey).map { survey.index.trampolines[$0].callName }).count
     added = plan.missing
     removed = plan.stale.count
     moved = plan.misplaced
@@ -80,6 +80,13 @@ public struct Annotation: Sendable {
 }
 
 extension TablePlan {
+  /// The numbers of the trampolines that entries belong to, each once.
+  fileprivate func trampolines(of survey: Survey) -> [Int] {
+    var isCalled = [Bool](repeating: false, count: survey.index.trampolines.count)
+    for entry in entries.indices { isCalled[entries[entry].site.trampoline] = true }
+    return isCalled.indices.filter { isCalled[$0] }
+  }
+
   /// A mistyped prefix must not throw a good table away without a word.
   fileprivate func warningOfEmptiedTable(_ survey: Survey, _ options: Options) -> [Diagnostic] {
     guard entries.isEmpty, !stale.isEmpty, survey.index.isEmpty else { return [] }

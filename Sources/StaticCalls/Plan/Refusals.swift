@@ -14,13 +14,11 @@ extension TablePlan {
 
   /// No two sites may own the same byte.
   private func overlaps() -> [Finding] {
-    zip(entries, entries.dropFirst()).compactMap { first, second in
-      guard first.site.section == second.site.section,
-        second.site.offset.rawValue < first.site.offset.rawValue + first.site.length
-      else { return nil }
+    entries.indices.dropFirst().compactMap { number in
+      let (section, offset) = (entries[number].site.section, entries[number].site.offset)
+      guard entries[number - 1].site.section == section, entries[number - 1].site.end > offset.rawValue else { return nil }
       return Finding(
-        .overlappingSites, .error, section: second.site.section, offset: second.site.offset,
-        "two relocated branches share bytes")
+        .overlappingSites, .error, section: section, offset: offset, "two relocated branches share bytes")
     }
   }
 

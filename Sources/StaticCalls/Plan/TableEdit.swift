@@ -11,7 +11,7 @@ extension EditPlan {
     let bases = siteBases(of: plan.entries, in: object)
     var symbols = CallSymbols(index, options)
     for part in plan.parts {
-      let relocations = relocations(of: part, bases, index, &symbols, options, object)
+      let relocations = relocations(of: part.entries.lazy.map { plan.entries[$0] }, bases, index, &symbols, options, object)
       place(relocations, in: part.section, part.home, options, object)
     }
     for section in plan.unused { place([], in: section, TableHome(ofTable: section, object), options, object) }
@@ -21,15 +21,17 @@ extension EditPlan {
 
   /// Two relocations for each entry: the site's and the key's.
   private func relocations(
-    of part: TablePart, _ bases: [SectionIndex: SiteBase], _ index: TrampolineIndex, _ symbols: inout CallSymbols,
+    of entries: some Collection<TablePlan.PlannedEntry>, _ bases: [SectionIndex: SiteBase], _ index: TrampolineIndex, _ symbols: inout CallSymbols,
     _ options: Options, _ object: borrowing ObjectFile
   ) -> [PlannedRelocation] {
     let type = architecture(of: object.machine).tableRelocation
     var relocations: [PlannedRelocation] = []
-    relocations.reserveCapacity(part.entries.count * 2)
-    for (number, entry) in part.entries.enumerated() {
+    relocations.reserveCapacity(entries.count * 2)
+    var section: SectionIndex?
+    var base = SiteBase(symbol: .existing(SymbolIndex(0)), value: 0)
+    for (number, entry) in entries.enumerated() {
       let offset = number * ExistingTable.entrySize
-      let base = bases[entry.site.section] ?? SiteBase(symbol: .existing(SymbolIndex(0)), value: 0)
+      if section != entry.site.section, let new = bases[entry.site.section] { (section, base) = (entry.site.section, new) }
       relocations.append(
         PlannedRelocation(
           offset: SectionOffset(offset), type: type, symbol: base.symbol,
@@ -89,7 +91,10 @@ extension EditPlan {
   private mutating func siteBases(
     of entries: [TablePlan.PlannedEntry], in object: borrowing ObjectFile
   ) -> [SectionIndex: SiteBase] {
-    var wanted = Set(entries.map(\.site.section))
+    var wanted: Set<SectionIndex> = []
+    for number in entries.indices where number == 0 || entries[number].site.section != entries[number - 1].site.section {
+      wanted.insert(entries[number].site.section)
+    }
     var bases: [SectionIndex: SiteBase] = [:]
     object.withSymbols { symbols, _ in
       for index in 1..<max(1, object.symbolTable?.firstGlobal ?? 1) where !wanted.isEmpty {

@@ -28,8 +28,8 @@ struct TablePart {
   var home: TableHome
   /// The existing section that becomes it, or `nil` where one has to be added.
   var section: SectionIndex?
-  /// In the table's order.
-  var entries: [TablePlan.PlannedEntry]
+  /// The positions of its entries in ``TablePlan/entries``, in that order.
+  var entries: [Int]
 
   /// The parts that hold `entries`, in the order of their first entries, each with an existing table where there is one for it.
   static func parts(
@@ -39,19 +39,19 @@ struct TablePart {
     var positions: [TableHome: Int] = [:]
     var homes: [SectionIndex: TableHome] = [:]
     var last: (section: SectionIndex, position: Int)?
-    for entry in entries {
-      let section = entry.site.section
+    for number in entries.indices {
+      let section = entries[number].site.section
       if let last, last.section == section {
-        parts[last.position].entries.append(entry)
+        parts[last.position].entries.append(number)
         continue
       }
       let home = homes[section] ?? TableHome(ofSitesIn: section, options, object)
       homes[section] = home
       if let position = positions[home] {
-        parts[position].entries.append(entry)
+        parts[position].entries.append(number)
       } else {
         positions[home] = parts.count
-        parts.append(TablePart(home: home, section: nil, entries: [entry]))
+        parts.append(TablePart(home: home, section: nil, entries: [number]))
       }
       last = positions[home].map { (section, $0) }
     }

@@ -34,12 +34,15 @@ struct TablePlan {
   /// Compares what the table must hold with what it holds.
   init(_ survey: borrowing Survey, _ object: borrowing ObjectFile, _ options: Options) {
     isMalformed = !survey.table.faults.isEmpty
-    // The order of the table: by section index, then offset.
-    let sites = survey.sites.compactMap(\.inTable).inOrder()
-    edits = sites.compactMap { $0.rewrite?.edit }
-    if !edits.isEmpty { edits += survey.deadLoads }
     let keys = survey.index.keys(options)
-    entries = sites.map { PlannedEntry(site: $0, key: keys[$0.trampoline]) }
+    entries.reserveCapacity(survey.sites.count)
+    for site in survey.sites {
+      if let site = site.inTable { entries.append(PlannedEntry(site: site, key: keys[site.trampoline])) }
+    }
+    // The order of the table: by section index, then offset.
+    entries = entries.inOrder(of: \.site.position)
+    edits = entries.compactMap { $0.site.rewrite?.edit }
+    if !edits.isEmpty { edits += survey.deadLoads }
     let expected =
       survey.table.entries.isEmpty
       ? [:] : Dictionary(entries.map { ($0.site.position, $0) }, uniquingKeysWith: { first, _ in first })

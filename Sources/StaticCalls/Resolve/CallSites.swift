@@ -43,17 +43,20 @@ extension CallSite {
     }
   }
 
+  /// The section offset behind the site's bytes.
+  var end: Int { offset.rawValue + length }
+
   var rewrite: Rewrite? {
     guard case .convertible(let rewrite) = status else { return nil }
     return rewrite
   }
 }
 
-extension [CallSite] {
-  /// The sites in the order of their places, which they nearly always have already.
-  func inOrder() -> [CallSite] {
-    let isInOrder = indices.dropFirst().allSatisfy { self[$0 - 1].position <= self[$0].position }
-    return isInOrder ? self : sorted { $0.position < $1.position }
+extension Array {
+  /// The elements in the order of their places, which they nearly always have already.
+  func inOrder(of position: (Element) -> SitePosition) -> [Element] {
+    let isInOrder = indices.dropFirst().allSatisfy { position(self[$0 - 1]) <= position(self[$0]) }
+    return isInOrder ? self : sorted { position($0) < position($1) }
   }
 }
 
@@ -71,11 +74,12 @@ struct CallSiteResolver: ~Copyable {
   /// Uses of addresses by something else than a direct branch, in the section at hand, by the start of their stretch of code.
   private var uses: [Int: [Use]] = [:]
 
-  /// Prepares to resolve references in `sections`.
+  /// Prepares to resolve so many references in `sections`.
   init(
-    _ index: TrampolineIndex, _ sections: Set<SectionIndex>, keepsAddressesInData: Bool, _ options: Options,
-    _ object: borrowing ObjectFile
+    _ index: TrampolineIndex, _ sections: Set<SectionIndex>, referenceCount: Int, keepsAddressesInData: Bool,
+    _ options: Options, _ object: borrowing ObjectFile
   ) throws(DisassemblyError) {
+    sites.reserveCapacity(referenceCount)
     architecture = StaticCalls.architecture(of: object.machine)
     self.index = index
     code = try CodeReader(architecture, sections: sections)

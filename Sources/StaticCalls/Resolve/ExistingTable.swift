@@ -52,6 +52,7 @@ struct ExistingTable {
         }
       }
     }
+    entries.reserveCapacity(entries.count + fields.count / 2)
     for number in 0..<(fields.count / 2) {
       entries.append(
         TableEntry(
@@ -123,9 +124,19 @@ struct ExistingTable {
   /// The relocation of one field, and how many there are.
   struct Field {
     var relocation: Relocation?
-    var count = 0
+    var count: UInt32 = 0
     /// Whether there is one that does nothing (`R_*_NONE`), as linkers leave behind where they discarded what it referred to.
     var isVoid = false
+
+    /// Why the field is none of an entry.
+    fileprivate func fault(of name: String, expecting type: RelocationType) -> String? {
+      guard count == 1, let relocation else {
+        let none = isVoid ? "no relocation any more (R_*_NONE): what it named was discarded" : "no relocation"
+        return "its \(name) has \(count == 0 ? none : "\(count) relocations")"
+      }
+      if relocation.type == type { return nil }
+      return "its \(name) has a relocation of type \(relocation.type.rawValue), not \(type.rawValue)"
+    }
   }
 }
 
@@ -151,14 +162,7 @@ struct TableEntry {
   ) {
     self.table = table
     self.number = number
-    for (field, name) in [(site, "address"), (key, "key")] {
-      if field.count != 1 {
-        let none = field.isVoid ? "no relocation any more (R_*_NONE): what it named was discarded" : "no relocation"
-        fault = "its \(name) has \(field.count == 0 ? none : "\(field.count) relocations")"
-      } else if let relocation = field.relocation, relocation.type != type {
-        fault = "its \(name) has a relocation of type \(relocation.type.rawValue), not \(type.rawValue)"
-      }
-    }
+    fault = key.fault(of: "key", expecting: type) ?? site.fault(of: "address", expecting: type)
     guard fault == nil, let siteRelocation = site.relocation, let keyRelocation = key.relocation else { return }
     self.key = keyRelocation.symbol
     flags = keyRelocation.addend

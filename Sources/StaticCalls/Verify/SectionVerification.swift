@@ -35,7 +35,8 @@ struct SectionVerification {
     for entry in table.entries {
       guard let site = entry.site else { continue }
       let tableSection = object[entry.table]
-      let place = object.name(of: site.section)
+      // Made only where something is reported.
+      var place: String { object.name(of: site.section) }
       if groups[entry.table] != groups[site.section] {
         let problem =
           groups[site.section] == nil

@@ -1,5 +1,48 @@
 import ObjectFile
 
+/// The sites that may have an entry in a table, in order, and the entries that they have.
+private struct TableSites {
+  private let all: [CallSite]
+  /// The positions of the sites among all.
+  private let positions: [Int]
+  /// The number of the entry that names the site; of several sites at one place, the first has it.
+  var entries: [Int?]
+  private var next = 0
+
+  init(of survey: Survey) {
+    all = survey.sites
+    positions = all.indices.filter { [all] in all[$0].status == .direct || all[$0].status == .leftOut }
+    entries = [Int?](repeating: nil, count: positions.count)
+  }
+
+  var indices: Range<Int> { positions.indices }
+
+  subscript(number: Int) -> CallSite { all[positions[number]] }
+
+  /// The first site at a position.
+  mutating func number(at position: SitePosition) -> Int? {
+    // Tables are nearly always in the order of their sites: one look is enough.
+    if next >= positions.count || self[next].position != position || isRepeated(next) {
+      next = positions.partitionPoint { all[$0].position >= position }
+    }
+    guard next < positions.count, self[next].position == position else { return nil }
+    defer { next += 1 }
+    return next
+  }
+
+  /// Whether an entry names the site.
+  func hasEntry(_ number: Int) -> Bool {
+    var first = number
+    while isRepeated(first) { first -= 1 }
+    return entries[first] != nil
+  }
+
+  /// Whether the site is at the same place as the one before it.
+  private func isRepeated(_ number: Int) -> Bool {
+    number > 0 && self[number - 1].position == self[number].position
+  }
+}
+
 /// The check of an object's table in both directions: each entry is a valid site with the right key and flags, and each site
 /// has exactly one entry. The rules are those of a runtime that patches the sites (arch/x86/kernel/static_call.c stops the
 /// machine at a site it does not expect).
@@ -8,48 +51,51 @@ struct TableVerification {
 
   init(of survey: Survey, in object: borrowing ObjectFile, _ options: Options) throws {
     findings = survey.table.faults
-    // The sites are in order: a search takes less than a dictionary of them.
-    let sites = survey.sites.indices.filter {
-      survey.sites[$0].status == .direct || survey.sites[$0].status == .leftOut
-    }
-    func site(at position: SitePosition) -> Int? {
-      let next = sites.partitionPoint { survey.sites[$0].position >= position }
-      return next < sites.count && survey.sites[sites[next]].position == position ? sites[next] : nil
-    }
-    var occupied = [SitePosition: Int](minimumCapacity: survey.table.entries.count)
+    var sites = TableSites(of: survey)
     let keys = survey.index.keys(options)
     var strangers: [(entry: TableEntry, position: SitePosition)] = []
+    var entriesOfStrangers: [SitePosition: Int] = [:]
     for entry in survey.table.entries {
       if let fault = entry.fault {
         report(.entryRelocation, entry, fault)
         continue
       }
       guard let position = entry.site else { continue }
-      if let first = occupied[position] {
+      let site = sites.number(at: position)
+      if let first = site.map({ sites.entries[$0] }) ?? entriesOfStrangers[position] {
         report(.duplicateEntry, entry, "names the same site as entry \(first)", at: position)
         continue
       }
-      occupied[position] = entry.number
+      if let site {
+        sites.entries[site] = entry.number
+      } else {
+        entriesOfStrangers[position] = entry.number
+      }
       if entry.isReplaceable {
         report(
           .replaceableSite, entry,
           "names its site through a weak symbol, which may become another object's",
           at: position)
       }
-      guard let site = site(at: position) else {
+      guard let site else {
         strangers.append((entry, position))
         continue
       }
-      check(entry, survey.sites[site], survey, keys, object)
+      check(entry, sites[site], survey, keys, object)
     }
     try explain(strangers, survey, object, options)
-    for site in survey.sites where site.status == .direct && occupied[site.position] == nil {
+    reportMissing(sites, survey)
+    reportOverlaps(of: sites)
+  }
+
+  private mutating func reportMissing(_ sites: TableSites, _ survey: Survey) {
+    for number in sites.indices where sites[number].status == .direct && !sites.hasEntry(number) {
+      let site = sites[number]
       findings.append(
         Finding(
           .missingEntry, .error, section: site.section, offset: site.offset,
           "\(site.kind?.noun ?? "use") of \(survey.trampoline(of: site).displayName) has no table entry"))
     }
-    reportOverlaps(of: sites.lazy.map { survey.sites[$0] }.filter { occupied[$0.position] != nil })
   }
 
   /// Reports entries that name no site, each with the reason.
@@ -95,10 +141,11 @@ struct TableVerification {
     }
   }
 
-  /// Reports sites, which are in order, that share bytes; of several at one place the first counts.
-  private mutating func reportOverlaps(of sites: some Sequence<CallSite>) {
+  /// Reports sites with entries, which are in order, that share bytes; of several at one place the first counts.
+  private mutating func reportOverlaps(of sites: TableSites) {
     var previous: (position: SitePosition, end: Int)?
-    for site in sites {
+    for number in sites.indices where sites.hasEntry(number) {
+      let site = sites[number]
       if let previous, previous.position.section == site.section, site.offset.rawValue < previous.end {
         findings.append(
           Finding(
