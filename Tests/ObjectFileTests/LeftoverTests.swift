@@ -67,7 +67,9 @@ import Testing
 
   @Test(arguments: ["n.o", String(repeating: "n", count: 243), String(repeating: "ü", count: 127)])
   func theNameFitsAndIsTheObjectsOwn(_ name: String) {
-    func temporaryName(_ name: String) -> String { String(decoding: Destination.temporaryName(for: Array(name.utf8)), as: UTF8.self) }
+    func temporaryName(_ name: String) -> String {
+      String(decoding: Destination.temporaryName(for: Array(name.utf8)), as: UTF8.self)
+    }
     let temporary = temporaryName(name)
     #expect(temporary.utf8.count <= 255)
     #expect(temporary.hasPrefix(".\(name.first ?? "?")") && temporary.hasSuffix(".staticcall"))

@@ -294,6 +294,7 @@
 
   private func checkSymbols() throws(ObjectFileError) {
     guard let symbolTable else { return }
+    // SAFETY: the data is not looked at; whether libelf can read the table is what matters.
     _ = unsafe try elf.data(of: sections[symbolTable.section.rawValue])
     let namesSize = sections[symbolTable.strings.rawValue].size
     try withSymbols { symbols, _ throws(ObjectFileError) in

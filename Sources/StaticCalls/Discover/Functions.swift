@@ -54,7 +54,9 @@ struct Functions {
       // Counted first: arrays that grow take twice the room.
       var counts = [Int](repeating: 0, count: object.sections.count)
       for index in symbols.indices {
-        guard let place = wanted.place(of: symbols[index], at: index, object), offsets.contains(place.start) else { continue }
+        guard let place = wanted.place(of: symbols[index], at: index, object), offsets.contains(place.start) else {
+          continue
+        }
         counts[place.section.rawValue] += 1
       }
       let limits = object.sections.map { Self.mostLabels(in: $0.contentSize) }

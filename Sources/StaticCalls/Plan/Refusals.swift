@@ -16,7 +16,9 @@ extension TablePlan {
   private func overlaps() -> [Finding] {
     entries.indices.dropFirst().compactMap { number in
       let (section, offset) = (entries[number].site.section, entries[number].site.offset)
-      guard entries[number - 1].site.section == section, entries[number - 1].site.end > offset.rawValue else { return nil }
+      guard entries[number - 1].site.section == section, entries[number - 1].site.end > offset.rawValue else {
+        return nil
+      }
       return Finding(
         .overlappingSites, .error, section: section, offset: offset, "two relocated branches share bytes")
     }

@@ -11,7 +11,8 @@ extension EditPlan {
     let bases = siteBases(of: plan.entries, in: object)
     var symbols = CallSymbols(index, options)
     for part in plan.parts {
-      let relocations = relocations(of: part.entries.lazy.map { plan.entries[$0] }, bases, index, &symbols, options, object)
+      let relocations = relocations(
+        of: part.entries.lazy.map { plan.entries[$0] }, bases, index, &symbols, options, object)
       place(relocations, in: part.section, part.home, options, object)
     }
     for section in plan.unused { place([], in: section, TableHome(ofTable: section, object), options, object) }
@@ -21,7 +22,8 @@ extension EditPlan {
 
   /// Two relocations for each entry: the site's and the key's.
   private func relocations(
-    of entries: some Collection<TablePlan.PlannedEntry>, _ bases: [SectionIndex: SiteBase], _ index: TrampolineIndex, _ symbols: inout CallSymbols,
+    of entries: some Collection<TablePlan.PlannedEntry>, _ bases: [SectionIndex: SiteBase], _ index: TrampolineIndex,
+    _ symbols: inout CallSymbols,
     _ options: Options, _ object: borrowing ObjectFile
   ) -> [PlannedRelocation] {
     let type = architecture(of: object.machine).tableRelocation
@@ -31,7 +33,9 @@ extension EditPlan {
     var base = SiteBase(symbol: .existing(SymbolIndex(0)), value: 0)
     for (number, entry) in entries.enumerated() {
       let offset = number * ExistingTable.entrySize
-      if section != entry.site.section, let new = bases[entry.site.section] { (section, base) = (entry.site.section, new) }
+      if section != entry.site.section, let new = bases[entry.site.section] {
+        (section, base) = (entry.site.section, new)
+      }
       relocations.append(
         PlannedRelocation(
           offset: SectionOffset(offset), type: type, symbol: base.symbol,
@@ -92,7 +96,8 @@ extension EditPlan {
     of entries: [TablePlan.PlannedEntry], in object: borrowing ObjectFile
   ) -> [SectionIndex: SiteBase] {
     var wanted: Set<SectionIndex> = []
-    for number in entries.indices where number == 0 || entries[number].site.section != entries[number - 1].site.section {
+    for number in entries.indices where number == 0 || entries[number].site.section != entries[number - 1].site.section
+    {
       wanted.insert(entries[number].site.section)
     }
     var bases: [SectionIndex: SiteBase] = [:]
