@@ -1,4 +1,4 @@
-import Dispatch
+import Glibc
 import Synchronization
 public import SystemPackage
 
@@ -10,20 +10,20 @@ public final class EarlyCopy: Sendable {
   private static let smallestSize = 2 << 20
 
   private enum State {
-    /// No thread was free for it yet.
-    case waiting
     case copying
-    /// The descriptor of the complete copy.
-    case complete(FileDescriptor)
-    /// It was taken, or failed, or nobody waits for it any more.
+    /// The target holds everything.
+    case complete
+    /// It was taken, or failed.
     case over
   }
 
   private let directory: FilePath
+  private let size: Int
   private let source: FileDescriptor
   private let target: FileDescriptor
-  private let state = Mutex(State.waiting)
-  private let isDone = DispatchSemaphore(value: 0)
+  private let state = Mutex(State.copying)
+  /// The thread, as long as nobody waited for it.
+  private let thread = Mutex<pthread_t?>(nil)
 
   /// Starts to copy `input` for the name `path`. `nil` where that does not pay, or cannot be done: what stands in the way is met again, and
   /// reported, when the file is written.
@@ -36,47 +36,54 @@ public final class EarlyCopy: Sendable {
       return nil
     }
     (self.directory, self.source, self.target) = (directory, source, target)
-    let size = input.size
-    DispatchQueue.global(qos: .userInitiated).async { [self] in copy(size) }
-  }
-
-  private func copy(_ size: Int) {
-    let isWanted = state.withLock { state in
-      guard case .waiting = state else { return false }
-      state = .copying
-      return true
-    }
-    var isComplete = false
-    if isWanted {
-      do throws(ObjectFileError) {
-        try copyBytes(0..<size, of: source, to: target, at: 0, "copy the file")
-        isComplete = true
-      } catch {
-        // The file is copied once more when it is written, and the error is reported then.
-      }
-    }
-    try? source.close()
-    if !isComplete { try? target.close() }
-    state.withLock { $0 = isComplete ? .complete(target) : .over }
-    isDone.signal()
+    size = input.size
+    guard start() else { return nil }
   }
 
   deinit {
-    if case .complete(let target) = state.withLock({ $0 }) { try? target.close() }
+    try? source.close()
+    if state.withLock({ $0 != .over }) { try? target.close() }
+    if let thread = thread.withLock({ $0 }) { pthread_detach(thread) }
   }
 
-  /// Hands the copy over, and waits for it where it is under way. `nil` where it is not begun, as where all threads are busy with other
-  /// objects, where it failed or was taken before, and where it is in another directory.
-  func take(for destination: Destination) -> FileDescriptor? {
-    guard destination.directory == directory else { return nil }
-    let isCopying = state.withLock { state in
-      if case .waiting = state { state = .over }
-      if case .copying = state { return true }
-      return false
+  /// A thread of its own: a queue would start two.
+  private func start() -> Bool {
+    thread.withLock { thread in
+      var new = pthread_t()
+      // SAFETY: the thread gets a reference of its own to this object, and gives it back when it ends.
+      let own = unsafe Unmanaged.passRetained(self)
+      let status = unsafe pthread_create(
+        &new, nil,
+        { argument in
+          guard let argument = unsafe argument else { return nil }
+          unsafe Unmanaged<EarlyCopy>.fromOpaque(argument).takeRetainedValue().copy()
+          return nil
+        }, own.toOpaque())
+      guard status == 0 else {
+        unsafe own.release()
+        return false
+      }
+      thread = new
+      return true
     }
-    if isCopying { isDone.wait() }
+  }
+
+  private func copy() {
+    do throws(ObjectFileError) {
+      try copyBytes(0..<size, of: source, to: target, at: 0, "copy the file")
+      state.withLock { $0 = .complete }
+    } catch {
+      // The file is copied once more when it is written, and the error is reported then.
+    }
+  }
+
+  /// Hands the copy over, and waits for it where it is under way. `nil` where it failed or was taken before, and where it is in another
+  /// directory.
+  func take(for destination: Destination) -> FileDescriptor? {
+    guard destination.directory == directory, let thread = thread.withLock({ $0.take() }) else { return nil }
+    pthread_join(thread, nil)
     return state.withLock { state in
-      guard case .complete(let target) = state else { return nil }
+      guard state == .complete else { return nil }
       state = .over
       return target
     }
