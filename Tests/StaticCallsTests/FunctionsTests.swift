@@ -65,11 +65,16 @@ import Testing
     for section in sections {
       let size = Int(section.size)
       for offset in 0..<size {
-        let near = Functions(around: offset, in: section.index, of: object)
         let stretch = all.stretch(around: offset, in: section.index, size: size)
-        #expect(near.stretch(around: offset, in: section.index, size: size) == stretch)
-        for inside in stretch {
-          #expect(near.isData(inside, in: section.index) == all.isData(inside, in: section.index))
+        // By itself, and together with others.
+        for offsets in [
+          [offset], [0, offset / 2, offset], [offset, size - 1], Array(stride(from: offset, to: size, by: 40)),
+        ] {
+          let near = Functions(around: offsets, in: section.index, of: object)
+          #expect(near.stretch(around: offset, in: section.index, size: size) == stretch)
+          for inside in stretch {
+            #expect(near.isData(inside, in: section.index) == all.isData(inside, in: section.index))
+          }
         }
         stretches.insert(stretch)
       }

@@ -27,42 +27,37 @@ struct Functions {
 
   /// Collects the labels of `sections`.
   init(of sections: Set<SectionIndex>, in object: borrowing ObjectFile) {
-    self.init(of: sections, between: 0...Int.max, in: object)
-  }
-
-  /// Collects what ``stretch(around:in:size:)`` and ``isData(_:in:)`` look at for an offset of a section and the stretch around it: the
-  /// labels from the last function at or before it to the first one behind it. One pass over the symbols and no sorting of what is
-  /// far away: much faster than all labels, where few places are asked for.
-  init(around offset: Int, in section: SectionIndex, of object: borrowing ObjectFile) {
-    var (first, last) = (0, Int.max)
+    labels = [[Label]](repeating: [], count: object.sections.count)
+    let wanted = WantedSections(sections, object)
+    // Counted first: arrays that grow take twice the room.
+    var counts = [Int](repeating: 0, count: object.sections.count)
     object.withSymbols { symbols, _ in
-      let wanted = WantedSections([section], object)
       for index in symbols.indices {
-        let symbol = symbols[index]
-        guard symbol.type == .function, let place = wanted.place(of: symbol, at: index, object) else { continue }
-        if place.start <= offset { first = max(first, place.start) } else { last = min(last, place.start) }
+        if let place = wanted.place(of: symbols[index], at: index, object) { counts[place.section.rawValue] += 1 }
       }
     }
-    self.init(of: [section], between: first...last, in: object)
+    for section in sections {
+      labels[section.rawValue].reserveCapacity(
+        min(counts[section.rawValue], Self.mostLabels(in: object[section].contentSize)))
+    }
+    collect(wanted, object) { _ in true }
   }
 
-  /// Collects the labels of `sections` whose offsets lie in a range, and all that tells code and data apart.
-  private init(of sections: Set<SectionIndex>, between offsets: ClosedRange<Int>, in object: borrowing ObjectFile) {
+  /// Collects what ``stretch(around:in:size:)`` and ``isData(_:in:)`` look at for some offsets of a section, which are in ascending order,
+  /// and the stretches around them: for each the labels from the last function at or before it to the first one behind it. Two passes
+  /// over the symbols, and no sorting of what is far away: much faster than all labels.
+  init(around offsets: [Int], in section: SectionIndex, of object: borrowing ObjectFile) {
     labels = [[Label]](repeating: [], count: object.sections.count)
+    let wanted = WantedSections([section], object)
+    let reaches = Reaches(of: offsets, wanted, object)
+    collect(wanted, object) { reaches.contain($0) }
+  }
+
+  /// Collects the labels of sections at offsets of interest, and all that tells code and data apart.
+  private mutating func collect(
+    _ wanted: WantedSections, _ object: borrowing ObjectFile, where isOfInterest: (Int) -> Bool
+  ) {
     object.withSymbols { symbols, names in
-      let wanted = WantedSections(sections, object)
-      // Counted first: arrays that grow take twice the room.
-      var counts = [Int](repeating: 0, count: object.sections.count)
-      for index in symbols.indices {
-        guard let place = wanted.place(of: symbols[index], at: index, object), offsets.contains(place.start) else {
-          continue
-        }
-        counts[place.section.rawValue] += 1
-      }
-      let limits = object.sections.map { Self.mostLabels(in: $0.contentSize) }
-      for section in sections {
-        labels[section.rawValue].reserveCapacity(min(counts[section.rawValue], limits[section.rawValue]))
-      }
       for index in symbols.indices {
         let symbol = symbols[index]
         guard let (section, start, room) = wanted.place(of: symbol, at: index, object) else { continue }
@@ -72,8 +67,8 @@ struct Functions {
         }
         if let isData = symbol.marksData(names, on: object.machine) {
           mapping[section, default: []].append((start, isData))
-        } else if offsets.contains(start) {
-          if labels[section.rawValue].count == limits[section.rawValue] { sortLabels(of: section) }
+        } else if isOfInterest(start) {
+          if labels[section.rawValue].count == Self.mostLabels(in: start + room) { sortLabels(of: section) }
           labels[section.rawValue].append(
             Label(
               start: start, size: length, storedSymbol: UInt32(truncatingIfNeeded: index),
@@ -81,7 +76,7 @@ struct Functions {
         }
       }
     }
-    for section in sections { sortLabels(of: section) }
+    for section in labels.indices where !labels[section].isEmpty { sortLabels(of: SectionIndex(section)) }
     for section in objects.keys { objects[section]?.sort { $0.lowerBound < $1.lowerBound } }
     // Where data of no length begins and ends, the code has it.
     for section in mapping.keys {
@@ -185,6 +180,37 @@ private struct WantedSections {
     let size = sizes[section.rawValue]
     guard size >= 0, symbol.value <= UInt64(size) else { return nil }
     return (section, Int(symbol.value), size - Int(symbol.value))
+  }
+}
+
+/// For some offsets of a section, in ascending order, how far the code reaches that may belong to the same functions: from the last
+/// function at or before each to the first one behind it.
+private struct Reaches {
+  private var firsts: [Int]
+  private var lasts: [Int]
+
+  init(of offsets: [Int], _ wanted: WantedSections, _ object: borrowing ObjectFile) {
+    firsts = [Int](repeating: 0, count: offsets.count)
+    lasts = [Int](repeating: .max, count: offsets.count)
+    object.withSymbols { symbols, _ in
+      for index in symbols.indices {
+        let symbol = symbols[index]
+        guard symbol.type == .function, let (_, start, _) = wanted.place(of: symbol, at: index, object) else {
+          continue
+        }
+        // For the nearest offset on either side, and through that for those behind it.
+        let behind = offsets.partitionPoint { $0 >= start }
+        if behind < offsets.count { firsts[behind] = max(firsts[behind], start) }
+        if behind > 0 { lasts[behind - 1] = min(lasts[behind - 1], start) }
+      }
+    }
+    for number in offsets.indices.dropFirst() { firsts[number] = max(firsts[number], firsts[number - 1]) }
+    for number in offsets.indices.dropLast().reversed() { lasts[number] = min(lasts[number], lasts[number + 1]) }
+  }
+
+  func contain(_ start: Int) -> Bool {
+    let number = lasts.partitionPoint { $0 >= start }
+    return number < firsts.count && firsts[number] <= start
   }
 }
 

@@ -91,7 +91,25 @@ struct CallSiteResolver: ~Copyable {
     _ references: ArraySlice<Reference>, in section: SectionIndex, role: SectionRole, _ object: borrowing ObjectFile
   ) throws(ObjectFileError) {
     let first = sites.count
-    for reference in references { try resolve(reference, object) }
+    // Nearly all branches are known by their own bytes. For the others, code is decoded from a label on.
+    var doubtful: [Reference] = []
+    var areBranches = true
+    for reference in references {
+      let field = object.withContents(of: section) { architecture.field(of: reference.relocation, in: $0) }
+      if case .branch(_, _, _, .certain) = field {
+        try resolve(reference, field, object)
+      } else {
+        doubtful.append(reference)
+        if case .other = field { areBranches = false }
+      }
+    }
+    if areBranches, !doubtful.isEmpty {
+      code.expectPlaces(doubtful.map(\.relocation.offset.rawValue), in: section, object)
+    }
+    for reference in doubtful {
+      let field = object.withContents(of: section) { architecture.field(of: reference.relocation, in: $0) }
+      try resolve(reference, field, object)
+    }
     try resolveUses(in: section, role: role, object)
     guard role == .leftOut else { return }
     for position in sites[first...].indices where sites[position].status == .direct {
@@ -108,11 +126,10 @@ struct CallSiteResolver: ~Copyable {
   }
 
   private mutating func resolve(
-    _ reference: Reference, _ object: borrowing ObjectFile
+    _ reference: Reference, _ field: RelocatedField, _ object: borrowing ObjectFile
   ) throws(ObjectFileError) {
     let relocation = reference.relocation
     let section = reference.section
-    let field = object.withContents(of: section) { architecture.field(of: relocation, in: $0) }
     switch field {
     case .branch(let start, let length, let kind, let certainty):
       try resolveBranch(reference, start..<(start + length), kind, certainty, object)

@@ -52,9 +52,9 @@ struct CodeReader: ~Copyable {
   private let sections: Set<SectionIndex>
   /// All their labels, collected when several sections or places need some: most objects have one or two doubtful places, or none.
   private var allLabels: Functions?
-  /// The labels that were last looked up by themselves, of a whole section or around an offset.
-  private var someLabels: (section: SectionIndex, offset: Int?, labels: Functions)?
-  private var lookups = 0
+  /// The labels that were last collected by themselves.
+  private var someLabels: SectionLabels?
+  private var collections = 0
   /// The last stretch that was decoded: references come in ascending order.
   private var last: DecodedStretch?
   /// Sections in which a stretch is known to go on for too long.
@@ -68,8 +68,8 @@ struct CodeReader: ~Copyable {
   /// object without labels would take fifty times its size in memory.
   static let mostInstructions = 1 << 18
 
-  /// How often labels are looked up by themselves. To collect all takes as long as some thirty times.
-  private static let fewLookups = 8
+  /// How often some labels are collected by themselves. To collect all takes as long as some ten times.
+  private static let fewCollections = 4
 
   init(_ architecture: any Architecture.Type, sections: Set<SectionIndex>) throws(DisassemblyError) {
     self.architecture = architecture
@@ -215,19 +215,40 @@ struct CodeReader: ~Copyable {
     of section: SectionIndex, around offset: Int? = nil, _ object: borrowing ObjectFile
   ) -> Functions {
     if let allLabels { return allLabels }
-    if let known = someLabels, known.section == section, known.offset == nil || known.offset == offset {
-      return known.labels
-    }
-    guard lookups < Self.fewLookups else {
+    if let known = someLabels, known.answer(for: section, offset) { return known.labels }
+    guard offset == nil, collections < Self.fewCollections else {
       let labels = Functions(of: sections, in: object)
       allLabels = labels
       return labels
     }
-    lookups += 1
-    let labels =
-      if let offset { Functions(around: offset, in: section, of: object) } else { Functions(of: [section], in: object) }
-    someLabels = (section, offset, labels)
+    collections += 1
+    let labels = Functions(of: [section], in: object)
+    someLabels = SectionLabels(section: section, offsets: nil, labels: labels)
     return labels
+  }
+
+  /// Prepares for questions about the instructions around some offsets of a section, which are in ascending order, and no other questions.
+  mutating func expectPlaces(_ offsets: [Int], in section: SectionIndex, _ object: borrowing ObjectFile) {
+    guard allLabels == nil, collections < Self.fewCollections else { return }
+    collections += 1
+    let labels = Functions(around: offsets, in: section, of: object)
+    someLabels = SectionLabels(section: section, offsets: offsets, labels: labels)
+  }
+
+  /// The labels of a whole section, or those around some offsets, which are in ascending order.
+  private struct SectionLabels {
+    var section: SectionIndex
+    var offsets: [Int]?
+    var labels: Functions
+
+    /// Whether they are all that a question about the section, or about an offset in it, needs.
+    func answer(for section: SectionIndex, _ offset: Int?) -> Bool {
+      guard section == self.section else { return false }
+      guard let offsets else { return true }
+      guard let offset else { return false }
+      let position = offsets.partitionPoint { $0 >= offset }
+      return position < offsets.count && offsets[position] == offset
+    }
   }
 
   /// The relocations of a range of a section, in ascending order of offset; there may be others among them.
