@@ -50,7 +50,7 @@ func surveyObject(
   // From here on something may have to be decoded.
   let involved = references.referring.union(withTrampolines)
   var resolver = try CallSiteResolver(
-    index, involved, referenceCount: references.inCode.count,
+    index, references, in: involved,
     keepsAddressesInData: !references.inData.isEmpty || options.callsThroughKeys, options, object)
   var next = references.inCode.startIndex
   for (section, role) in references.code where involved.contains(section) {

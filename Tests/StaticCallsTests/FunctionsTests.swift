@@ -71,8 +71,11 @@ import Testing
           [offset], [0, offset / 2, offset], [offset, size - 1], Array(stride(from: offset, to: size, by: 40)),
         ] {
           let near = Functions(around: offsets, in: section.index, of: object)
+          #expect(near.cover(offset))
           #expect(near.stretch(around: offset, in: section.index, size: size) == stretch)
           for inside in stretch {
+            #expect(near.cover(inside))
+            #expect(near.stretch(around: inside, in: section.index, size: size) == stretch)
             #expect(near.isData(inside, in: section.index) == all.isData(inside, in: section.index))
           }
         }

@@ -24,6 +24,8 @@ struct Functions {
   private var objects: [SectionIndex: [Range<Int>]] = [:]
   /// Where data begins and ends in AArch64 code, by section, in ascending order: `$d` and `$x` (AAELF64, "Mapping symbols").
   private var mapping: [SectionIndex: [(start: Int, isData: Bool)]] = [:]
+  /// Where the labels are that were asked for; `nil` where it is all of them.
+  private var reaches: Reaches?
 
   /// Collects the labels of `sections`.
   init(of sections: Set<SectionIndex>, in object: borrowing ObjectFile) {
@@ -50,8 +52,12 @@ struct Functions {
     labels = [[Label]](repeating: [], count: object.sections.count)
     let wanted = WantedSections([section], object)
     let reaches = Reaches(of: offsets, wanted, object)
-    collect(wanted, object) { reaches.contain($0) }
+    collect(wanted, object) { reaches.containLabel(at: $0) }
+    self.reaches = reaches
   }
+
+  /// Whether ``stretch(around:in:size:)`` and ``isData(_:in:)`` have all they need for an offset.
+  func cover(_ offset: Int) -> Bool { reaches?.contain(offset) != false }
 
   /// Collects the labels of sections at offsets of interest, and all that tells code and data apart.
   private mutating func collect(
@@ -208,9 +214,16 @@ private struct Reaches {
     for number in offsets.indices.dropLast().reversed() { lasts[number] = min(lasts[number], lasts[number + 1]) }
   }
 
-  func contain(_ start: Int) -> Bool {
+  /// Whether a label there is the first, the last or between them.
+  func containLabel(at start: Int) -> Bool {
     let number = lasts.partitionPoint { $0 >= start }
     return number < firsts.count && firsts[number] <= start
+  }
+
+  /// Whether the code there is in reach. No function begins between the first and the last label of a reach.
+  func contain(_ offset: Int) -> Bool {
+    let number = lasts.partitionPoint { $0 > offset }
+    return number < firsts.count && firsts[number] <= offset
   }
 }
 

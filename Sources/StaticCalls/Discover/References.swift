@@ -56,6 +56,8 @@ struct References {
   private(set) var code: [(section: SectionIndex, role: SectionRole)] = []
   /// Those of them that have references.
   private(set) var referring: Set<SectionIndex> = []
+  /// The tables of relocations of code in which each relocation lies behind the one before it.
+  private(set) var ascending: Set<SectionIndex> = []
 
   init(
     to index: TrampolineIndex, in object: borrowing ObjectFile, _ options: Options
@@ -71,20 +73,21 @@ struct References {
       let target = object[SectionIndex(Int(table.info))]
       if isCode[target.index.rawValue] {
         let count = inCode.count
-        try Self.scan(table.index, of: target.index, index, object, into: &inCode)
+        if try Self.scan(table.index, of: target.index, index, object, into: &inCode) { ascending.insert(table.index) }
         if inCode.count > count { referring.insert(target.index) }
       } else if isLoadableData(target, object, options) {
-        try Self.scan(table.index, of: target.index, index, object, into: &inData)
+        _ = try Self.scan(table.index, of: target.index, index, object, into: &inData)
       }
     }
     inCode.sortByPlace()
     inData.sortByPlace()
   }
 
+  /// Returns whether the relocations are in order.
   private static func scan(
     _ table: SectionIndex, of section: SectionIndex, _ index: TrampolineIndex, _ object: borrowing ObjectFile,
     into references: inout [Reference]
-  ) throws(ObjectFileError) {
+  ) throws(ObjectFileError) -> Bool {
     var found: [Reference] = []
     // There are not more places than bytes.
     let limit = 2 * object[section].contentSize + 65536
@@ -103,6 +106,7 @@ struct References {
       try object.withRelocations(in: table) { markShared(&found, index, among: $0) }
     }
     if references.isEmpty { references = found } else { references += found }
+    return isAscending
   }
 
   /// Marks those references, which are in order, whose field is changed by a relocation that is none of them.

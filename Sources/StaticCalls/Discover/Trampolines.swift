@@ -100,7 +100,7 @@ struct TrampolineIndex {
     var file = 0
     let (trampolinePrefix, keyPrefix) = (options.trampolinePrefix, options.keyPrefix)
     // One look at one byte is enough for most symbols.
-    let firstBytes = [trampolinePrefix.first, keyPrefix.first]
+    let (trampolineByte, keyByte) = (trampolinePrefix.first, keyPrefix.first)
     for index in symbols.indices {
       let symbol = symbols[index]
       if symbol.type == .file {
@@ -110,7 +110,7 @@ struct TrampolineIndex {
       // A section symbol has no name, and a source file's name may be anything.
       guard symbol.type != .section, symbol.nameOffset != 0 else { continue }
       let name = Int(symbol.nameOffset)
-      guard firstBytes.contains(names[name]) else { continue }
+      guard names[name] == trampolineByte || names[name] == keyByte else { continue }
       if names.hasBytes(trampolinePrefix, at: name) {
         let place = object.place(of: symbol, at: SymbolIndex(index))
         trampolines.append(

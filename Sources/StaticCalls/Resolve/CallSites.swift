@@ -74,17 +74,20 @@ struct CallSiteResolver: ~Copyable {
   /// Uses of addresses by something else than a direct branch, in the section at hand, by the start of their stretch of code.
   private var uses: [Int: [Use]] = [:]
 
-  /// Prepares to resolve so many references in `sections`.
+  /// Prepares to resolve references in `sections`.
   init(
-    _ index: TrampolineIndex, _ sections: Set<SectionIndex>, referenceCount: Int, keepsAddressesInData: Bool,
+    _ index: TrampolineIndex, _ references: References, in sections: Set<SectionIndex>, keepsAddressesInData: Bool,
     _ options: Options, _ object: borrowing ObjectFile
   ) throws(DisassemblyError) {
-    sites.reserveCapacity(referenceCount)
+    sites.reserveCapacity(references.inCode.count)
     architecture = StaticCalls.architecture(of: object.machine)
     self.index = index
-    code = try CodeReader(architecture, sections: sections)
+    code = try CodeReader(architecture, sections: sections, ascending: references.ascending)
     indirect = IndirectUses(index, sections, keepsAddressesInData: keepsAddressesInData, options, object)
   }
+
+  /// For more places of a section than this the labels of all its code are needed, in all likelihood.
+  private static let fewPlaces = 1024
 
   /// Resolves the references in one section's code.
   mutating func resolve(
@@ -93,17 +96,15 @@ struct CallSiteResolver: ~Copyable {
     let first = sites.count
     // Nearly all branches are known by their own bytes. For the others, code is decoded from a label on.
     var doubtful: [Reference] = []
-    var areBranches = true
     for reference in references {
       let field = object.withContents(of: section) { architecture.field(of: reference.relocation, in: $0) }
       if case .branch(_, _, _, .certain) = field {
         try resolve(reference, field, object)
       } else {
         doubtful.append(reference)
-        if case .other = field { areBranches = false }
       }
     }
-    if areBranches, !doubtful.isEmpty {
+    if !doubtful.isEmpty, doubtful.count <= Self.fewPlaces {
       code.expectPlaces(doubtful.map(\.relocation.offset.rawValue), in: section, object)
     }
     for reference in doubtful {

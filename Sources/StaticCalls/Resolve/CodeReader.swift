@@ -53,7 +53,7 @@ struct CodeReader: ~Copyable {
   /// All their labels, collected when several sections or places need some: most objects have one or two doubtful places, or none.
   private var allLabels: Functions?
   /// The labels that were last collected by themselves.
-  private var someLabels: SectionLabels?
+  private var someLabels: (section: SectionIndex, isWhole: Bool, labels: Functions)?
   private var collections = 0
   /// The last stretch that was decoded: references come in ascending order.
   private var last: DecodedStretch?
@@ -61,8 +61,10 @@ struct CodeReader: ~Copyable {
   private var tooLong: Set<SectionIndex> = []
   /// The relocations that were last asked for.
   private var relocated: (section: SectionIndex, range: Range<Int>, relocations: [CodeRelocation])?
-  /// Tables of relocations that are known to be in ascending order of offset, or known not to be.
-  private var isAscending: [SectionIndex: Bool] = [:]
+  /// Tables of relocations that are known to be in ascending order of offset.
+  private var ascending: Set<SectionIndex>
+  /// Tables that are known not to be.
+  private var unordered: Set<SectionIndex> = []
 
   /// How many instructions a stretch may have to be decoded. Compilers' longest functions have some ten thousand; without an end, an
   /// object without labels would take fifty times its size in memory.
@@ -71,7 +73,11 @@ struct CodeReader: ~Copyable {
   /// How often some labels are collected by themselves. To collect all takes as long as some ten times.
   private static let fewCollections = 4
 
-  init(_ architecture: any Architecture.Type, sections: Set<SectionIndex>) throws(DisassemblyError) {
+  /// `ascending` names tables of relocations that are known to be in ascending order.
+  init(
+    _ architecture: any Architecture.Type, sections: Set<SectionIndex>, ascending: Set<SectionIndex> = []
+  ) throws(DisassemblyError) {
+    self.ascending = ascending
     self.architecture = architecture
     self.sections = sections
     disassembler = try Disassembler(architecture.instructionSet)
@@ -215,7 +221,9 @@ struct CodeReader: ~Copyable {
     of section: SectionIndex, around offset: Int? = nil, _ object: borrowing ObjectFile
   ) -> Functions {
     if let allLabels { return allLabels }
-    if let known = someLabels, known.answer(for: section, offset) { return known.labels }
+    if let known = someLabels, known.section == section, offset.map(known.labels.cover) ?? known.isWhole {
+      return known.labels
+    }
     guard offset == nil, collections < Self.fewCollections else {
       let labels = Functions(of: sections, in: object)
       allLabels = labels
@@ -223,32 +231,16 @@ struct CodeReader: ~Copyable {
     }
     collections += 1
     let labels = Functions(of: [section], in: object)
-    someLabels = SectionLabels(section: section, offsets: nil, labels: labels)
+    someLabels = (section, true, labels)
     return labels
   }
 
-  /// Prepares for questions about the instructions around some offsets of a section, which are in ascending order, and no other questions.
+  /// Prepares for questions about the code around some offsets of a section, which are in ascending order.
   mutating func expectPlaces(_ offsets: [Int], in section: SectionIndex, _ object: borrowing ObjectFile) {
     guard allLabels == nil, collections < Self.fewCollections else { return }
     collections += 1
     let labels = Functions(around: offsets, in: section, of: object)
-    someLabels = SectionLabels(section: section, offsets: offsets, labels: labels)
-  }
-
-  /// The labels of a whole section, or those around some offsets, which are in ascending order.
-  private struct SectionLabels {
-    var section: SectionIndex
-    var offsets: [Int]?
-    var labels: Functions
-
-    /// Whether they are all that a question about the section, or about an offset in it, needs.
-    func answer(for section: SectionIndex, _ offset: Int?) -> Bool {
-      guard section == self.section else { return false }
-      guard let offsets else { return true }
-      guard let offset else { return false }
-      let position = offsets.partitionPoint { $0 >= offset }
-      return position < offsets.count && offsets[position] == offset
-    }
+    someLabels = (section, false, labels)
   }
 
   /// The relocations of a range of a section, in ascending order of offset; there may be others among them.
@@ -286,9 +278,10 @@ struct CodeReader: ~Copyable {
   private mutating func isAscending(
     _ table: SectionIndex, _ object: borrowing ObjectFile
   ) throws(ObjectFileError) -> Bool {
-    if let known = isAscending[table] { return known }
+    if ascending.contains(table) { return true }
+    if unordered.contains(table) { return false }
     let isAscending = try object.relocationsAscend(in: table)
-    self.isAscending[table] = isAscending
+    if isAscending { ascending.insert(table) } else { unordered.insert(table) }
     return isAscending
   }
 
