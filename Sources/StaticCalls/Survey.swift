@@ -6,6 +6,8 @@ struct Survey {
   var index: TrampolineIndex
   /// Every use of a trampoline, by section, then offset.
   var sites: [CallSite]
+  /// The key of each trampoline, in the order of ``TrampolineIndex/trampolines``; none in an object without uses of one.
+  var keys: [KeyChoice] = []
   /// Changes that go along with the calls that are going to be direct.
   var deadLoads: [CodeEdit] = []
   /// What was noticed on the way, in no particular order.
@@ -69,6 +71,7 @@ func surveyObject(
       Finding(.fatObject, .warning, section: nil, "the object also holds intermediate code for link-time optimisation"))
   }
   return Survey(
-    index: index, sites: resolver.sites.inOrder(of: \.position), deadLoads: resolver.deadLoads,
+    index: index, sites: resolver.sites.inOrder(of: \.position), keys: index.keyChoices(options),
+    deadLoads: resolver.deadLoads,
     findings: findings, table: table)
 }

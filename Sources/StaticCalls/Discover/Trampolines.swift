@@ -6,14 +6,14 @@ struct Trampoline: Sendable {
   private let storedSymbol: UInt32
   private let storedFile: UInt32
   /// The name without the prefix: the name of the static call.
-  var callName: [UInt8]
+  var callName: SymbolName
   var place: SymbolPlace
   /// Offset in its section, in bytes, where it is defined in one.
   var value: UInt64
   var binding: SymbolBinding
 
   init(
-    symbol: SymbolIndex?, callName: [UInt8], place: SymbolPlace, value: UInt64, binding: SymbolBinding, file: Int
+    symbol: SymbolIndex?, callName: SymbolName, place: SymbolPlace, value: UInt64, binding: SymbolBinding, file: Int
   ) {
     storedSymbol = UInt32(clamping: symbol?.rawValue ?? 0)
     storedFile = UInt32(clamping: file)
@@ -29,7 +29,7 @@ struct Trampoline: Sendable {
   /// Which source file's part of the symbol table a local symbol stands in; see ``KeySymbol/file``.
   var file: Int { Int(storedFile) }
 
-  var displayName: String { String(decoding: callName, as: UTF8.self) }
+  var displayName: String { String(decoding: callName.bytes, as: UTF8.self) }
 }
 
 /// A key symbol, found by its name.
@@ -44,7 +44,7 @@ struct KeySymbol: Sendable {
 /// Every trampoline and key of an object, and what a relocation may name to reach a trampoline.
 struct TrampolineIndex {
   private(set) var trampolines: [Trampoline] = []
-  private(set) var keys: [[UInt8]: [KeySymbol]] = [:]
+  private(set) var keys: [SymbolName: [KeySymbol]] = [:]
   /// Trampolines by section and offset: gas and clang refer to a local one by its section.
   private var positions: [SectionIndex: [UInt64: Int]] = [:]
   /// The sections that keys are defined in, where calls through keys are followed.
@@ -138,12 +138,12 @@ struct TrampolineIndex {
   /// The keys whose calls are to be followed, each with its trampoline, which is added where only the key is there. A local key
   /// without a trampoline beside it is left alone: a trampoline in another object could not reach it.
   private mutating func followKeys() -> [(key: SymbolIndex, trampoline: Int)] {
-    var numbers: [[UInt8]: Int] = [:]
+    var numbers: [SymbolName: Int] = [:]
     for (number, trampoline) in trampolines.enumerated() where trampoline.binding != .local {
       numbers[trampoline.callName] = number
     }
     var followed: [(key: SymbolIndex, trampoline: Int)] = []
-    for (name, named) in keys.sorted(by: { $0.key.lexicographicallyPrecedes($1.key) }) {
+    for (name, named) in keys.sorted(by: { $0.key.bytes.lexicographicallyPrecedes($1.key.bytes) }) {
       for key in named where key.binding != .local {
         if numbers[name] == nil {
           numbers[name] = trampolines.count
@@ -184,7 +184,7 @@ private struct NameReader {
   /// A name no longer than this, in bytes, takes less than its symbol and what is kept of that.
   private static let shortName = 64
 
-  private var known: [UInt32: [UInt8]] = [:]
+  private var known: [UInt32: SymbolName] = [:]
   private var budget: Int
 
   init(_ table: Span<UInt8>) {
@@ -193,12 +193,12 @@ private struct NameReader {
     budget = (table.count + 4096) * 2
   }
 
-  mutating func name(at offset: Int, of table: Span<UInt8>) throws(ObjectFileError) -> [UInt8] {
+  mutating func name(at offset: Int, of table: Span<UInt8>) throws(ObjectFileError) -> SymbolName {
     let key = UInt32(clamping: offset)
     if let name = known[key] { return name }
-    let name = table.bytes(at: offset)
-    if name.count <= Self.shortName { return name }
-    budget -= name.count
+    let name = SymbolName(table.bytes(at: offset))
+    if name.bytes.count <= Self.shortName { return name }
+    budget -= name.bytes.count
     guard budget >= 0 else { throw .damaged("the names of its static calls overlap beyond measure") }
     known[key] = name
     return name

@@ -42,8 +42,8 @@ struct CallSymbols {
   private let index: TrampolineIndex
   private let options: Options
   /// The names of the global symbols to add, in order.
-  private(set) var added: [[UInt8]] = []
-  private var positions: [[UInt8]: Int] = [:]
+  private(set) var added: [SymbolName] = []
+  private var positions: [SymbolName: Int] = [:]
 
   init(_ index: TrampolineIndex, _ options: Options) {
     self.index = index
@@ -52,10 +52,11 @@ struct CallSymbols {
 
   mutating func trampoline(_ number: Int) -> SymbolReference {
     let trampoline = index.trampolines[number]
-    return trampoline.symbol.map { .existing($0) } ?? added(options.trampolinePrefix + trampoline.callName)
+    return trampoline.symbol.map { .existing($0) }
+      ?? added(SymbolName(options.trampolinePrefix + trampoline.callName.bytes))
   }
 
-  mutating func added(_ name: [UInt8]) -> SymbolReference {
+  mutating func added(_ name: SymbolName) -> SymbolReference {
     if let known = positions[name] { return .newGlobal(known) }
     positions[name] = added.count
     added.append(name)

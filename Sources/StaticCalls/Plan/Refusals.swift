@@ -107,10 +107,10 @@ extension TablePlan {
     _ survey: Survey, _ object: borrowing ObjectFile, _ options: Options
   ) -> [Finding] {
     var findings: [Finding] = []
-    var reported: Set<[UInt8]> = []
+    var reported: Set<SymbolName> = []
     for entry in entries {
       var name: String {
-        String(decoding: options.keyPrefix + survey.trampoline(of: entry.site).callName, as: UTF8.self)
+        String(decoding: options.keyPrefix + survey.trampoline(of: entry.site).callName.bytes, as: UTF8.self)
       }
       let problem: (code: Code, message: String)
       switch entry.key {

@@ -17,7 +17,7 @@ extension EditPlan {
     }
     for section in plan.unused { place([], in: section, TableHome(ofTable: section, object), options, object) }
     change(plan.edits, &symbols)
-    globalSymbols = symbols.added.map { NewSymbol(name: $0, type: .noType, section: nil) }
+    globalSymbols = symbols.added.map { NewSymbol(name: $0.bytes, type: .noType, section: nil) }
   }
 
   /// Two relocations for each entry: the site's and the key's.
@@ -45,7 +45,7 @@ extension EditPlan {
         switch entry.key {
         case .symbol(let symbol): .existing(symbol)
         case .trampoline: symbols.trampoline(entry.site.trampoline)
-        case .missing, .ambiguous: symbols.added(options.keyPrefix + trampoline.callName)
+        case .missing, .ambiguous: symbols.added(SymbolName(options.keyPrefix + trampoline.callName.bytes))
         }
       relocations.append(
         PlannedRelocation(

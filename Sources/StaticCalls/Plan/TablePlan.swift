@@ -34,10 +34,9 @@ struct TablePlan {
   /// Compares what the table must hold with what it holds.
   init(_ survey: borrowing Survey, _ object: borrowing ObjectFile, _ options: Options) {
     isMalformed = !survey.table.faults.isEmpty
-    let keys = survey.index.keys(options)
     entries.reserveCapacity(survey.sites.count)
     for site in survey.sites {
-      if let site = site.inTable { entries.append(PlannedEntry(site: site, key: keys[site.trampoline])) }
+      if let site = site.inTable { entries.append(PlannedEntry(site: site, key: survey.keys[site.trampoline])) }
     }
     // The order of the table: by section index, then offset.
     entries = entries.inOrder(of: \.site.position)

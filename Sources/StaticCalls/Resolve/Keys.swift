@@ -32,43 +32,49 @@ extension TrampolineIndex {
   ///
   /// A local trampoline, such as a `static` one, belongs to the local key of the same source file; after `ld -r` an object may
   /// hold several of one name. Another file's local key is never a stand-in: an update of it would redirect this call.
-  func keys(_ options: Options) -> [KeyChoice] {
+  func keyChoices(_ options: Options) -> [KeyChoice] {
     let candidates = KeyCandidates(self)
     return trampolines.map { trampoline in
-      let own = LocalCall(name: trampoline.callName, file: trampoline.file)
-      if trampoline.binding == .local, let keys = candidates.local[own] {
+      if trampoline.binding == .local {
+        let own = LocalCall(name: trampoline.callName, file: trampoline.file)
         // Two of one name in what looks like one file: the file symbol between them is gone.
-        return keys.count == 1 && candidates.localTrampolines[own] == 1 ? .symbol(keys[0]) : .ambiguous
+        if let local = candidates.local[own] {
+          return candidates.localTrampolines[own] == 1 ? local.choice : .ambiguous
+        }
       }
-      if let shared = candidates.shared[trampoline.callName] {
-        // Two global symbols of one name are damage; which of them comes first may change with an edit.
-        return shared.count == 1 ? .symbol(shared[0]) : .ambiguous
+      // Two global symbols of one name are damage; which of them comes first may change with an edit.
+      if let shared = candidates.shared[trampoline.callName] { return shared.choice }
+      if trampoline.binding != .local, let unclaimed = candidates.unclaimed[trampoline.callName] {
+        return unclaimed.choice
       }
-      let unclaimed = trampoline.binding == .local ? [] : candidates.unclaimed[trampoline.callName] ?? []
-      switch unclaimed.count {
-      case 0: return options.isModule ? .trampoline : .missing
-      case 1: return .symbol(unclaimed[0])
-      default: return .ambiguous
-      }
+      return options.isModule ? .trampoline : .missing
     }
   }
 }
 
 /// A local static call: its name and the source file that it stands in.
 private struct LocalCall: Hashable {
-  var name: [UInt8]
+  var name: SymbolName
   var file: Int
 }
 
 /// The keys of an object by the trampolines that may choose them, so that each choice is one look.
 private struct KeyCandidates {
+  /// One key, and how many others there are with it.
+  struct Found {
+    var key: SymbolIndex
+    var count = 0
+
+    var choice: KeyChoice { count == 1 ? .symbol(key) : .ambiguous }
+  }
+
   /// How many local trampolines each local static call has.
   var localTrampolines: [LocalCall: Int] = [:]
-  var local: [LocalCall: [SymbolIndex]] = [:]
+  var local: [LocalCall: Found] = [:]
   /// Keys that are not local, by name.
-  var shared: [[UInt8]: [SymbolIndex]] = [:]
+  var shared: [SymbolName: Found] = [:]
   /// Local keys without a local trampoline beside them, by name: made local after they were compiled.
-  var unclaimed: [[UInt8]: [SymbolIndex]] = [:]
+  var unclaimed: [SymbolName: Found] = [:]
 
   init(_ index: TrampolineIndex) {
     for trampoline in index.trampolines where trampoline.binding == .local {
@@ -77,12 +83,12 @@ private struct KeyCandidates {
     for (name, keys) in index.keys {
       for key in keys {
         guard key.binding == .local else {
-          shared[name, default: []].append(key.symbol)
+          shared[name, default: Found(key: key.symbol)].count += 1
           continue
         }
         let call = LocalCall(name: name, file: key.file)
-        local[call, default: []].append(key.symbol)
-        if localTrampolines[call] == nil { unclaimed[name, default: []].append(key.symbol) }
+        local[call, default: Found(key: key.symbol)].count += 1
+        if localTrampolines[call] == nil { unclaimed[name, default: Found(key: key.symbol)].count += 1 }
       }
     }
   }

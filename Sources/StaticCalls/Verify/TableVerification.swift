@@ -52,7 +52,6 @@ struct TableVerification {
   init(of survey: Survey, in object: borrowing ObjectFile, _ options: Options) throws {
     findings = survey.table.faults
     var sites = TableSites(of: survey)
-    let keys = survey.index.keys(options)
     var strangers: [(entry: TableEntry, position: SitePosition)] = []
     var entriesOfStrangers: [SitePosition: Int] = [:]
     for entry in survey.table.entries {
@@ -81,7 +80,7 @@ struct TableVerification {
         strangers.append((entry, position))
         continue
       }
-      check(entry, sites[site], survey, keys, object)
+      check(entry, sites[site], survey, object)
     }
     try explain(strangers, survey, object, options)
     reportMissing(sites, survey)
@@ -113,7 +112,7 @@ struct TableVerification {
   }
 
   private mutating func check(
-    _ entry: TableEntry, _ site: CallSite, _ survey: Survey, _ keys: [KeyChoice], _ object: borrowing ObjectFile
+    _ entry: TableEntry, _ site: CallSite, _ survey: Survey, _ object: borrowing ObjectFile
   ) {
     let trampoline = survey.trampoline(of: site)
     if entry.flags & ~1 != 0 {
@@ -124,7 +123,7 @@ struct TableVerification {
     }
     guard let key = entry.key else { return }
     let expected: SymbolIndex? =
-      switch keys[site.trampoline] {
+      switch survey.keys[site.trampoline] {
       case .symbol(let symbol): symbol
       case .trampoline, .missing: trampoline.symbol
       case .ambiguous: nil

@@ -1,0 +1,13 @@
+/// The name of a symbol, or a part of it: any bytes.
+///
+/// In place of an array, which is hashed byte by byte: names are looked up more often than anything else.
+public struct SymbolName: Hashable, Sendable {
+  public var bytes: [UInt8]
+
+  public init(_ bytes: [UInt8]) { self.bytes = bytes }
+
+  public func hash(into hasher: inout Hasher) {
+    // SAFETY: the bytes are read before the call returns.
+    unsafe bytes.withUnsafeBytes { unsafe hasher.combine(bytes: $0) }
+  }
+}
