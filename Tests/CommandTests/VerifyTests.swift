@@ -206,6 +206,45 @@ import Testing
       "\(annotated.errors)")
   }
 
+  /// Of two trampolines that one branch is said to go to the first counts, however certain the relocations are.
+  @Test func ofTwoTrampolinesAtOneBranchTheFirstCounts() async throws {
+    let scratch = try Scratch()
+    try await scratch.make(
+      """
+      .reloc call + 1, R_X86_64_PC32, __SCT__a - 4
+      .reloc call + 1, R_X86_64_PLT32, __SCT__b - 4
+      call: .byte 0xe8
+      .long 0
+      ret
+      .section .static_call_sites,"aw"
+      .long call - ., __SCK__a - .
+      """)
+    let run = try await staticcall(["verify", "a.o"], scratch)
+    #expect(run.status == 1)
+    #expect(!run.output.contains("[SC107]"), "\(run.output)")
+    let list = try await staticcall(["list", "a.o"], scratch).output
+    let (first, second) = (list.firstRange(of: " a "), list.firstRange(of: " b "))
+    #expect(first.map { first in second.map { first.lowerBound < $0.lowerBound } } == true, "\(list)")
+  }
+
+  /// So it is where the other relocation stands in another table of the same section.
+  @Test(arguments: [
+    (Target.x86_64, ".quad 0\n.reloc 1, R_X86_64_PLT32, other - 4"),
+    (.aarch64, ".quad 0\n.reloc 0, R_AARCH64_CALL26, other"),
+  ])
+  func aBranchWithRelocationsInTwoTablesIsNoSite(_ target: Target, _ second: String) async throws {
+    let scratch = try Scratch()
+    try await scratch.make("call: CALL __SCT__a\n.section .second,\"ax\",%progbits\n\(second)", for: target)
+    var elf = try ElfBytes(file: scratch.file("a.o"))
+    elf[section: try elf.section(".rela.second"), .info] = UInt64(try elf.section(".text"))
+    try scratch.write(elf.bytes, to: "a.o")
+    let run = try await staticcall(["annotate", "--add-missing-keys", "a.o"], scratch)
+    #expect(run.status == 0)
+    #expect(
+      run.errors.contains("call+0x0: branch with several relocations to a cannot be patched [SC034]\n"), "\(run.errors)"
+    )
+  }
+
   /// Linkers leave such a table out, or put it elsewhere.
   @Test(arguments: Target.allCases, [("e", "SHF_EXCLUDE: linkers leave it out"), ("T", "SHF_TLS")])
   func aFlagMayTakeTheTableAway(_ target: Target, _ flag: (letter: String, name: String)) async throws {

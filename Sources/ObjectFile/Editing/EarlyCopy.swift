@@ -4,26 +4,16 @@ public import SystemPackage
 
 /// The copy of a file, made on another thread while the object in it is still examined, for an output that is wanted in all likelihood.
 ///
-/// It goes into a file without a name, of which nothing is left where it is not taken.
-public final class EarlyCopy: Sendable {
+/// It goes into a file without a name, of which nothing is left where it is not taken. Its thread is at its end when this object is: each
+/// run of the pipeline has one at most.
+public final class EarlyCopy {
   /// For files smaller than this, in bytes, the thread would cost more than it saves.
   private static let smallestSize = 2 << 20
 
-  private enum State {
-    case copying
-    /// The target holds everything.
-    case complete
-    /// It was taken, or failed.
-    case over
-  }
-
   private let directory: FilePath
-  private let size: Int
-  private let source: FileDescriptor
-  private let target: FileDescriptor
-  private let state = Mutex(State.copying)
+  private let work: Work
   /// The thread, as long as nobody waited for it.
-  private let thread = Mutex<pthread_t?>(nil)
+  private var thread: pthread_t?
 
   /// Starts to copy `input` for the name `path`. `nil` where that does not pay, or cannot be done: what stands in the way is met again, and
   /// reported, when the file is written.
@@ -35,57 +25,87 @@ public final class EarlyCopy: Sendable {
       try? source.close()
       return nil
     }
-    (self.directory, self.source, self.target) = (directory, source, target)
-    size = input.size
-    guard start() else { return nil }
+    self.directory = directory
+    work = Work(size: input.size, source: source, target: target)
+    thread = Self.start(work)
+    if thread == nil {
+      work.close()
+      return nil
+    }
   }
 
   deinit {
-    try? source.close()
-    if state.withLock({ $0 != .over }) { try? target.close() }
-    if let thread = thread.withLock({ $0 }) { pthread_detach(thread) }
+    guard let thread else { return }
+    work.isCancelled.store(true, ordering: .relaxed)
+    pthread_join(thread, nil)
+    work.close()
   }
 
   /// A thread of its own: a queue would start two.
-  private func start() -> Bool {
-    thread.withLock { thread in
-      var new = pthread_t()
-      // SAFETY: the thread gets a reference of its own to this object, and gives it back when it ends.
-      let own = unsafe Unmanaged.passRetained(self)
-      let status = unsafe pthread_create(
-        &new, nil,
-        { argument in
-          guard let argument = unsafe argument else { return nil }
-          unsafe Unmanaged<EarlyCopy>.fromOpaque(argument).takeRetainedValue().copy()
-          return nil
-        }, own.toOpaque())
-      guard status == 0 else {
-        unsafe own.release()
-        return false
-      }
-      thread = new
-      return true
+  private static func start(_ work: Work) -> pthread_t? {
+    var thread = pthread_t()
+    // SAFETY: the thread gets a reference of its own to the work, and gives it back when it ends.
+    let own = unsafe Unmanaged.passRetained(work)
+    let status = unsafe pthread_create(
+      &thread, nil,
+      { argument in
+        guard let argument = unsafe argument else { return nil }
+        unsafe Unmanaged<Work>.fromOpaque(argument).takeRetainedValue().copy()
+        return nil
+      }, own.toOpaque())
+    guard status == 0 else {
+      unsafe own.release()
+      return nil
     }
-  }
-
-  private func copy() {
-    do throws(ObjectFileError) {
-      try copyBytes(0..<size, of: source, to: target, at: 0, "copy the file")
-      state.withLock { $0 = .complete }
-    } catch {
-      // The file is copied once more when it is written, and the error is reported then.
-    }
+    return thread
   }
 
   /// Hands the copy over, and waits for it where it is under way. `nil` where it failed or was taken before, and where it is in another
   /// directory.
   func take(for destination: Destination) -> FileDescriptor? {
-    guard destination.directory == directory, let thread = thread.withLock({ $0.take() }) else { return nil }
+    guard destination.directory == directory, let thread else { return nil }
     pthread_join(thread, nil)
-    return state.withLock { state in
-      guard state == .complete else { return nil }
-      state = .over
-      return target
+    self.thread = nil
+    guard work.isComplete.load(ordering: .relaxed) else {
+      // The next attempt may need the room.
+      work.close()
+      return nil
     }
+    try? work.source.close()
+    return work.target
+  }
+}
+
+/// What the thread does.
+private final class Work: Sendable {
+  /// How much is copied, in bytes, between two looks at whether somebody still wants it.
+  private static let portion = 8 << 20
+
+  let size: Int
+  let source: FileDescriptor
+  let target: FileDescriptor
+  let isCancelled = Atomic(false)
+  /// Whether the target holds everything; known once the thread is at its end.
+  let isComplete = Atomic(false)
+
+  init(size: Int, source: FileDescriptor, target: FileDescriptor) {
+    (self.size, self.source, self.target) = (size, source, target)
+  }
+
+  func copy() {
+    do throws(ObjectFileError) {
+      for start in stride(from: 0, to: size, by: Self.portion) {
+        if isCancelled.load(ordering: .relaxed) { return }
+        try copyBytes(start..<min(start + Self.portion, size), of: source, to: target, at: start, "copy the file")
+      }
+      isComplete.store(true, ordering: .relaxed)
+    } catch {
+      // The file is copied once more when it is written, and the error is reported then.
+    }
+  }
+
+  func close() {
+    try? source.close()
+    try? target.close()
   }
 }

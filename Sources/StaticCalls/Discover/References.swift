@@ -81,6 +81,23 @@ struct References {
     }
     inCode.sortByPlace()
     inData.sortByPlace()
+    for section in referring {
+      let tables = object.relocationSections(of: section)
+      if tables.count > 1 { try markSharedAmongTables(tables, of: section, index, object) }
+    }
+  }
+
+  /// Marks references in code whose field is changed through another table as well. Assemblers and linkers make one table for a section.
+  private mutating func markSharedAmongTables(
+    _ tables: [SectionIndex], of section: SectionIndex, _ index: TrampolineIndex, _ object: borrowing ObjectFile
+  ) throws(ObjectFileError) {
+    let first = inCode.partitionPoint { $0.section >= section }
+    let end = inCode.partitionPoint { $0.section > section }
+    var references = Array(inCode[first..<end])
+    for table in tables {
+      try object.withRelocations(in: table) { Self.markShared(&references, index, among: $0) }
+    }
+    inCode.replaceSubrange(first..<end, with: references)
   }
 
   /// Returns whether the relocations are in order.

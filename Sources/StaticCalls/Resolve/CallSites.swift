@@ -95,22 +95,13 @@ struct CallSiteResolver: ~Copyable {
   ) throws(ObjectFileError) {
     let first = sites.count
     // Nearly all branches are known by their own bytes. For the others, code is decoded from a label on.
-    var doubtful: [Reference] = []
-    for reference in references {
-      let field = object.withContents(of: section) { architecture.field(of: reference.relocation, in: $0) }
-      if case .branch(_, _, _, .certain) = field {
-        try resolve(reference, field, object)
-      } else {
-        doubtful.append(reference)
-      }
+    let doubtful = references.filter { reference in
+      if case .branch(_, _, _, .certain) = field(of: reference, object) { false } else { true }
     }
     if !doubtful.isEmpty, doubtful.count <= Self.fewPlaces {
       code.expectPlaces(doubtful.map(\.relocation.offset.rawValue), in: section, object)
     }
-    for reference in doubtful {
-      let field = object.withContents(of: section) { architecture.field(of: reference.relocation, in: $0) }
-      try resolve(reference, field, object)
-    }
+    for reference in references { try resolve(reference, object) }
     try resolveUses(in: section, role: role, object)
     guard role == .leftOut else { return }
     for position in sites[first...].indices where sites[position].status == .direct {
@@ -126,12 +117,16 @@ struct CallSiteResolver: ~Copyable {
       through: "data")
   }
 
+  private func field(of reference: Reference, _ object: borrowing ObjectFile) -> RelocatedField {
+    object.withContents(of: reference.section) { architecture.field(of: reference.relocation, in: $0) }
+  }
+
   private mutating func resolve(
-    _ reference: Reference, _ field: RelocatedField, _ object: borrowing ObjectFile
+    _ reference: Reference, _ object: borrowing ObjectFile
   ) throws(ObjectFileError) {
     let relocation = reference.relocation
     let section = reference.section
-    switch field {
+    switch field(of: reference, object) {
     case .branch(let start, let length, let kind, let certainty):
       try resolveBranch(reference, start..<(start + length), kind, certainty, object)
     case .unpatchableBranch:

@@ -15,7 +15,7 @@ struct ExistingTable {
     for section in object.sections.dropFirst() where section.type != .null {
       guard names.contains(where: { object.name(of: section.index, is: $0) }) else { continue }
       sections.append(section.index)
-      try read(section, architecture.tableRelocation, object)
+      try read(section, architecture.tableRelocation, isUserLayout: options.layout == .user, object)
     }
   }
 
@@ -24,9 +24,12 @@ struct ExistingTable {
   static let fieldSize = 4
 
   private mutating func read(
-    _ section: Section, _ type: RelocationType, _ object: borrowing ObjectFile
+    _ section: Section, _ type: RelocationType, isUserLayout: Bool, _ object: borrowing ObjectFile
   ) throws(ObjectFileError) {
-    checkHeader(of: section, isUserTable: object.name(of: section.index) == Options.userTable)
+    // A user may give the table another name.
+    let isUserTable =
+      object.name(of: section.index) == Options.userTable || isUserLayout || section.flags.contains(.linkOrder)
+    checkHeader(of: section, isUserTable: isUserTable)
     guard section.type == .progbits, isWorthReading(section, object) else { return }
     checkContents(of: section, object)
     var fields = [Field](repeating: Field(), count: Int(section.size) / Self.fieldSize)
@@ -48,7 +51,7 @@ struct ExistingTable {
             continue
           }
           fields[offset / Self.fieldSize].relocation = relocations[position]
-          fields[offset / Self.fieldSize].count += 1
+          fields[offset / Self.fieldSize].count &+= 1
         }
       }
     }
