@@ -152,6 +152,19 @@ import Testing
     #expect(listed.output.contains("  a    in table\n"), "\(listed.output)")
   }
 
+  /// The layout decides how a table must be, and not its name.
+  @Test(arguments: Target.allCases)
+  func aTableOfUserSpaceCanHaveAnotherName(_ target: Target) async throws {
+    let scratch = try Scratch()
+    try await scratch.make(Sample.direct, for: target)
+    #expect(try await annotate(scratch, "--abi", "user", "--section", "sites", "a.o").status == 0)
+    #expect(try ElfBytes(file: scratch.file("a.o")).siteTable("sites").count == 2)
+    let verified = try await run(staticcallPath, ["verify", "--strict", "--section", "sites", "a.o"], in: scratch.path)
+    #expect(verified.status == 0, "\(verified.output)")
+    #expect(
+      try await annotate(scratch, "-v", "--abi", "user", "--section", "sites", "a.o").output.contains("up to date"))
+  }
+
   @Test func replacementsOfAlternativesAreOptional() async throws {
     let scratch = try Scratch()
     try await scratch.make(
