@@ -73,7 +73,7 @@ struct Functions {
         }
         if let isData = symbol.marksData(names, on: object.machine) {
           mapping[section, default: []].append((start, isData))
-        } else if isOfInterest(start) {
+        } else if isOfInterest(start), !isAlias(start, length, symbol.type, of: labels[section.rawValue].last) {
           if labels[section.rawValue].count == Self.mostLabels(in: start + room) { sortLabels(of: section) }
           labels[section.rawValue].append(
             Label(
@@ -88,6 +88,12 @@ struct Functions {
     for section in mapping.keys {
       mapping[section]?.sort { ($0.start, $0.isData ? 0 : 1) < ($1.start, $1.isData ? 0 : 1) }
     }
+  }
+
+  /// Whether a label says nothing that the one noted last does not say: another name of the same function.
+  private func isAlias(_ start: Int, _ size: Int, _ type: SymbolType, of last: Label?) -> Bool {
+    guard let last else { return false }
+    return last.start == start && last.size == size && last.isFunction && type == .function
   }
 
   /// With more labels than this, most share their places with others: real code has an instruction or more between two labels.

@@ -7,10 +7,11 @@ struct Trampoline: Sendable {
   private let storedFile: UInt32
   /// The name without the prefix: the name of the static call.
   var callName: SymbolName
+  // In this order the three take eight bytes less.
   var place: SymbolPlace
+  var binding: SymbolBinding
   /// Offset in its section, in bytes, where it is defined in one.
   var value: UInt64
-  var binding: SymbolBinding
 
   init(
     symbol: SymbolIndex?, callName: SymbolName, place: SymbolPlace, value: UInt64, binding: SymbolBinding, file: Int
@@ -52,9 +53,16 @@ struct TrampolineIndex {
   /// Trampolines of different names at one address.
   private(set) var rivals: [(first: Int, second: Int)] = []
   /// What symbols are for a relocation that names them, in the order of the symbols, without those that are nothing.
-  private var roles: [(symbol: SymbolIndex, target: ReferenceTarget)] = []
+  private var roles: [(symbol: UInt32, role: Role)] = []
   /// For each symbol whether it has a role.
   private(set) var isTarget: [Bool] = []
+
+  /// A ``ReferenceTarget`` in half the room: there may be as many as symbols.
+  private enum Role {
+    case trampoline(Int32)
+    case key(Int32)
+    case section(Int32)
+  }
 
   /// Looks through the symbols of `object`. An object whose symbol names do not contain the prefix has no trampolines.
   init(_ object: borrowing ObjectFile, _ options: Options) throws(ObjectFileError) {
@@ -89,8 +97,13 @@ struct TrampolineIndex {
 
   /// What a relocation against `symbol` may refer to: `nil` where it is neither a trampoline nor a way to one.
   func target(of symbol: SymbolIndex) -> ReferenceTarget? {
-    let position = roles.partitionPoint { $0.symbol >= symbol }
-    return position < roles.count && roles[position].symbol == symbol ? roles[position].target : nil
+    let position = roles.partitionPoint { $0.symbol >= symbol.rawValue }
+    guard position < roles.count, roles[position].symbol == symbol.rawValue else { return nil }
+    switch roles[position].role {
+    case .trampoline(let number): return .trampoline(Int(number))
+    case .key(let number): return .key(Int(number))
+    case .section(let section): return .section(SectionIndex(Int(section)))
+    }
   }
 
   private mutating func collectSymbols(
@@ -159,23 +172,25 @@ struct TrampolineIndex {
   private mutating func assignRoles(
     _ symbols: Span<Symbol>, _ followed: [(key: SymbolIndex, trampoline: Int)], _ object: borrowing ObjectFile
   ) {
+    roles.reserveCapacity(trampolines.count + followed.count)
+    func add(_ symbol: SymbolIndex, _ role: Role) { roles.append((UInt32(symbol.rawValue), role)) }
     for (number, trampoline) in trampolines.enumerated() {
-      if let symbol = trampoline.symbol { roles.append((symbol, .trampoline(number))) }
+      if let symbol = trampoline.symbol { add(symbol, .trampoline(Int32(number))) }
     }
     for (key, trampoline) in followed {
-      roles.append((key, .key(trampoline)))
+      add(key, .key(Int32(trampoline)))
       if case .section(let section) = object.place(of: symbols[key.rawValue], at: key) { keySections.insert(section) }
     }
     for index in 0..<(object.symbolTable?.firstGlobal ?? 0) where symbols[index].type == .section {
       if case .section(let section) = object.place(of: symbols[index], at: SymbolIndex(index)),
         positions[section] != nil
       {
-        roles.append((SymbolIndex(index), .section(section)))
+        add(SymbolIndex(index), .section(Int32(section.rawValue)))
       }
     }
     roles.sort { $0.symbol < $1.symbol }
     isTarget = [Bool](repeating: false, count: symbols.count)
-    for role in roles { isTarget[role.symbol.rawValue] = true }
+    for role in roles { isTarget[Int(role.symbol)] = true }
   }
 }
 
