@@ -2,8 +2,8 @@
 """What `staticcall annotate` costs: whole-process wall time and peak memory, next to cp and objtool.
 
 Each command is started as a fresh process on kernel modules whose table was stripped, on all modules
-linked into one object, on an object with 70,000 sections, and on all modules at a time. The commands
-of an object take turns, round after round, so that drift hits all alike. Preparation (fresh copies,
+linked into one object, on an object with 70,000 sections, and on all modules at a time. Commands that are
+compared take turns, round after round, so that drift hits all alike. Preparation (fresh copies,
 removing outputs) is not timed. The report is Markdown on standard output.
 
 staticcall and objtool are measured as copies, which is what an installed program is: a linker writes its
@@ -110,16 +110,22 @@ def peak_anonymous_memory(argv):
 
 
 def measure(commands, runs):
-    """{title: (wall times, peak memory, peak anonymous memory)} of the commands, taking turns."""
+    """{title: (wall times, peak memory, peak anonymous memory)} of the commands.
+
+    Those that are compared with one baseline take turns, without the others: a file system is busy for a
+    while with large files that were written or removed, and the next command has to wait for it.
+    """
     times = {command.title: [] for command in commands}
     memory = {command.title: [] for command in commands}
     anonymous = {command.title: [] for command in commands}
-    for turn in range(WARM_UPS + runs):
-        for command in commands:
-            command.prepare()
-            elapsed = wall_time(command.argv)
-            if turn >= WARM_UPS:
-                times[command.title].append(elapsed)
+    for baseline in dict.fromkeys(command.baseline for command in commands):
+        group = [command for command in commands if command.baseline == baseline]
+        for turn in range(WARM_UPS + runs):
+            for command in group:
+                command.prepare()
+                elapsed = wall_time(command.argv)
+                if turn >= WARM_UPS:
+                    times[command.title].append(elapsed)
     for _ in range(MEMORY_RUNS):
         for command in commands:
             command.prepare()
