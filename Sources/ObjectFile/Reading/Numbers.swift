@@ -1,4 +1,6 @@
 /// Numbers of an ELF file that must not be mixed up each have a type of their own.
+///
+/// The constants are computed properties: for a stored one another module calls a function each time.
 
 /// An index into the section header table. Index 0 is `SHN_UNDEF`.
 public struct SectionIndex: Hashable, Comparable, Sendable {
