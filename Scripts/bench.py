@@ -7,7 +7,7 @@ compared take turns, round after round, so that drift hits all alike. Preparatio
 removing outputs) is not timed. The report is Markdown on standard output.
 
 staticcall and objtool are measured as copies, which is what an installed program is: a linker writes its
-output through a mapping, and a start from pages that came about that way takes a third longer.
+output through a mapping, and a start from pages that came about that way takes a quarter longer.
 
 Exit codes: 0 measured; 2 something needed is missing, or a command failed.
 """

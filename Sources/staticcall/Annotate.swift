@@ -173,7 +173,7 @@ struct PlainAnnotate: ParsableCommand {
 }
 
 extension PlainAnnotate: CustomReflectable {
-  /// The properties as ArgumentParser looks for them. The mirror that Swift makes by itself is the same, and takes a third of a run that
+  /// The properties as ArgumentParser looks for them. The mirror that Swift makes by itself is the same, and takes a fifth of a run that
   /// finds no static calls: the runtime looks up the protocols of each type that it is made of. Without one of them no command line can be
   /// read.
   var customMirror: Mirror {

@@ -81,23 +81,7 @@ struct References {
     }
     inCode.sortByPlace()
     inData.sortByPlace()
-    for section in referring {
-      let tables = object.relocationSections(of: section)
-      if tables.count > 1 { try markSharedAmongTables(tables, of: section, index, object) }
-    }
-  }
-
-  /// Marks references in code whose field is changed through another table as well. Assemblers and linkers make one table for a section.
-  private mutating func markSharedAmongTables(
-    _ tables: [SectionIndex], of section: SectionIndex, _ index: TrampolineIndex, _ object: borrowing ObjectFile
-  ) throws(ObjectFileError) {
-    let first = inCode.partitionPoint { $0.section >= section }
-    let end = inCode.partitionPoint { $0.section > section }
-    var references = Array(inCode[first..<end])
-    for table in tables {
-      try object.withRelocations(in: table) { Self.markShared(&references, index, among: $0) }
-    }
-    inCode.replaceSubrange(first..<end, with: references)
+    for section in referring { try markShared(in: section, index, object) }
   }
 
   /// Returns whether the relocations are in order.
@@ -117,18 +101,27 @@ struct References {
       if found.count == limit { found.sortByPlace() }
       if !reference.isSurplus(in: found, at: found.count) { found.append(reference) }
     }
-    // Compilers write relocations in ascending order, one for each place.
-    if !isAscending {
-      found.sortByPlace()
-      try object.withRelocations(in: table) { markShared(&found, index, among: $0) }
-    }
+    if !isAscending { found.sortByPlace() }
     if references.isEmpty { references = found } else { references += found }
     return isAscending
   }
 
-  /// Marks those references, which are in order, whose field is changed by a relocation that is none of them.
+  /// Marks those references in the code of a section whose field is changed by a relocation that is none of them.
+  private mutating func markShared(
+    in section: SectionIndex, _ index: TrampolineIndex, _ object: borrowing ObjectFile
+  ) throws(ObjectFileError) {
+    let tables = object.relocationSections(of: section)
+    // Compilers write one table for a section, in ascending order, with one relocation for each place.
+    if tables.count == 1, ascending.contains(tables[0]) { return }
+    let range = inCode.partitionPoint { $0.section >= section }..<inCode.partitionPoint { $0.section > section }
+    for table in tables {
+      try object.withRelocations(in: table) { Self.markShared(&inCode[range], index, among: $0) }
+    }
+  }
+
+  /// Marks those references, which are in order, whose field is changed by one of the relocations.
   private static func markShared(
-    _ references: inout [Reference], _ index: TrampolineIndex, among relocations: Span<Relocation>
+    _ references: inout ArraySlice<Reference>, _ index: TrampolineIndex, among relocations: Span<Relocation>
   ) {
     for position in relocations.indices {
       let relocation = relocations[position]

@@ -23,8 +23,7 @@ extension EditPlan {
   /// Two relocations for each entry: the site's and the key's.
   private func relocations(
     of entries: some Collection<TablePlan.PlannedEntry>, _ bases: [SectionIndex: SiteBase], _ index: TrampolineIndex,
-    _ symbols: inout CallSymbols,
-    _ options: Options, _ object: borrowing ObjectFile
+    _ symbols: inout CallSymbols, _ options: Options, _ object: borrowing ObjectFile
   ) -> [PlannedRelocation] {
     let type = architecture(of: object.machine).tableRelocation
     var relocations: [PlannedRelocation] = []
@@ -96,8 +95,9 @@ extension EditPlan {
     of entries: [TablePlan.PlannedEntry], in object: borrowing ObjectFile
   ) -> [SectionIndex: SiteBase] {
     var wanted: Set<SectionIndex> = []
-    for number in entries.indices where number == 0 || entries[number].site.section != entries[number - 1].site.section
-    {
+    var last: SectionIndex?
+    for number in entries.indices where entries[number].site.section != last {
+      last = entries[number].site.section
       wanted.insert(entries[number].site.section)
     }
     var bases: [SectionIndex: SiteBase] = [:]
