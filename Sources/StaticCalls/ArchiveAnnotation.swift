@@ -54,13 +54,14 @@ extension Pipeline {
         let file = archive.file(of: member, path)
         return attempt(name) {
           if !isTrial { removeLeftovers(of: file) }
-          let input = try InputFile(file)
-          guard try FileKind(of: input) != .other else { return nil }
-          let object = try ObjectFile(reading: input)
-          return try edit(object, isDryRun: isTrial, options) { plan in
-            try EditedObject(plan, of: object, from: input)
-          } write: { edited in
-            try edited.write(to: file, from: input, options.writing)
+          return try InputFile.reading(file) { input in
+            guard try FileKind(of: input) != .other else { return nil }
+            let object = try ObjectFile(reading: input)
+            return try edit(object, isDryRun: isTrial, options) { plan in
+              try EditedObject(plan, of: object, from: input)
+            } write: { edited in
+              try edited.write(to: file, from: input, options.writing)
+            }
           }
         }
       }

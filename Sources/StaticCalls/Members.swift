@@ -27,8 +27,11 @@ extension Archive {
   }
 
   /// Reads a member of the archive at `path` that is an object; in a thin archive, from the file that it names.
-  func object(_ member: Member, at path: FilePath) throws -> ObjectFile {
-    isThin ? try ObjectFile(reading: InputFile(file(of: member, path))) : try object(member)
+  func withObject<Result>(
+    _ member: Member, at path: FilePath, _ body: (borrowing ObjectFile) throws -> Result
+  ) throws -> Result {
+    guard isThin else { return try body(object(member)) }
+    return try InputFile.reading(file(of: member, path)) { input in try body(ObjectFile(reading: input)) }
   }
 
   func file(of member: Member, _ path: FilePath) -> FilePath {

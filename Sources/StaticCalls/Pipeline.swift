@@ -18,30 +18,37 @@ public enum Pipeline {
       // Recover: what a killed run left behind goes, whatever this one finds to do.
       if !isDryRun { removeLeftovers(of: output ?? path) }
 
-      // Read: the whole file is mapped, and everything in it that is used later is checked now.
-      let input = try InputFile(path)
-      if case .archive = try FileKind(of: input) {
-        return try annotateArchive(input, at: path, output: output, isDryRun: isDryRun, options)
+      return try InputFile.reading(path) { input in
+        if case .archive = try FileKind(of: input) {
+          return try annotateArchive(input, at: path, output: output, isDryRun: isDryRun, options)
+        }
+        return [Annotated(result: .success(try annotate(input, at: path, output, isDryRun: isDryRun, options)))]
       }
-      let object = try ObjectFile(reading: input)
-      // A new file gets all that is in the old one: a large one is copied while the rest goes on.
-      let isWanted = !isDryRun && (output != nil || !options.writesInPlace && promisesTable(object, options))
-      let copy = isWanted ? EarlyCopy(of: input, to: output ?? path) : nil
-
-      // Discover to emit: the edited object is made in memory.
-      let annotation = try edit(object, isDryRun: isDryRun, options) { plan in
-        try EditedObject(plan, of: object, from: input)
-      } write: { edited in
-        // Write: from here on the file changes, in one step.
-        try edited.write(to: output ?? path, from: input, options.writing, copy: copy)
-      }
-
-      // An object that needs no change is not opened for writing; under another name it is still wanted.
-      if let output, !isDryRun, annotation.needsNoChange {
-        try copyFile(input, to: output, options.writing, copy: copy)
-      }
-      return [Annotated(result: .success(annotation))]
     }
+  }
+
+  private static func annotate(
+    _ input: borrowing InputFile, at path: FilePath, _ output: FilePath?, isDryRun: Bool, _ options: Options
+  ) throws -> Annotation {
+    // Read: the whole file is mapped, and everything in it that is used later is checked now.
+    let object = try ObjectFile(reading: input)
+    // A new file gets all that is in the old one: a large one is copied while the rest goes on.
+    let isWanted = !isDryRun && (output != nil || !options.writesInPlace && promisesTable(object, options))
+    let copy = isWanted ? EarlyCopy(of: input, to: output ?? path) : nil
+
+    // Discover to emit: the edited object is made in memory.
+    let annotation = try edit(object, isDryRun: isDryRun, options) { plan in
+      try EditedObject(plan, of: object, from: input)
+    } write: { edited in
+      // Write: from here on the file changes, in one step.
+      try edited.write(to: output ?? path, from: input, options.writing, copy: copy)
+    }
+
+    // An object that needs no change is not opened for writing; under another name it is still wanted.
+    if let output, !isDryRun, annotation.needsNoChange {
+      try copyFile(input, to: output, options.writing, copy: copy)
+    }
+    return annotation
   }
 
   /// The phases between reading and writing. `emit` carries out a plan in memory; `write` gets the outcome, once it is checked, unless
@@ -88,7 +95,11 @@ public enum Pipeline {
   public static func list(
     _ path: FilePath, disassembles: Bool = false, _ options: Options
   ) throws(Refusal) -> Listing {
-    try refusing { try list(ObjectFile(reading: InputFile(path)), linesFrom: path, disassembles, options) }
+    try refusing {
+      try InputFile.reading(path) { input in
+        try list(ObjectFile(reading: input), linesFrom: path, disassembles, options)
+      }
+    }
   }
 
   /// The same for an object, a linked image, or each object in an archive.
@@ -96,27 +107,35 @@ public enum Pipeline {
     _ path: FilePath, disassembles: Bool = false, _ options: Options
   ) throws(Refusal) -> [Listed] {
     try refusing {
-      let input = try InputFile(path)
-      switch try FileKind(of: input) {
-      case .image:
-        let listing = try Listing(LinkedImage(reading: input), SourceLines(path.bytes), options)
-        return [Listed(result: .success(listing))]
-      case .archive:
-        let archive = try Archive(reading: input)
-        return archive.namedMembers.compactMap { name, member in
-          do throws(Refusal) {
-            guard try refusing({ try archive.kind(of: member, at: path) }) == .object else { return nil }
-            let listing = try refusing {
-              try list(archive.object(member, at: path), linesFrom: nil, disassembles, options)
-            }
-            return Listed(member: name, result: .success(listing))
-          } catch {
-            return Listed(member: name, result: .failure(error))
+      try InputFile.reading(path) { input in
+        switch try FileKind(of: input) {
+        case .image:
+          let listing = try Listing(LinkedImage(reading: input), SourceLines(path.bytes), options)
+          return [Listed(result: .success(listing))]
+        case .archive:
+          return listMembers(try Archive(reading: input), at: path, disassembles, options)
+        case .object, .bitcode, .otherElf, .other:
+          let listing = try list(ObjectFile(reading: input), linesFrom: path, disassembles, options)
+          return [Listed(result: .success(listing))]
+        }
+      }
+    }
+  }
+
+  private static func listMembers(
+    _ archive: borrowing Archive, at path: FilePath, _ disassembles: Bool, _ options: Options
+  ) -> [Listed] {
+    archive.namedMembers.compactMap { name, member in
+      do throws(Refusal) {
+        guard try refusing({ try archive.kind(of: member, at: path) }) == .object else { return nil }
+        let listing = try refusing {
+          try archive.withObject(member, at: path) { object in
+            try list(object, linesFrom: nil, disassembles, options)
           }
         }
-      case .object, .bitcode, .otherElf, .other:
-        let listing = try list(ObjectFile(reading: input), linesFrom: path, disassembles, options)
-        return [Listed(result: .success(listing))]
+        return Listed(member: name, result: .success(listing))
+      } catch {
+        return Listed(member: name, result: .failure(error))
       }
     }
   }

@@ -1,3 +1,4 @@
+import Glibc
 import SystemPackage
 import TestSupport
 import Testing
@@ -29,6 +30,52 @@ import Testing
     #expect(error == .changedMeanwhile)
     #expect(try Fingerprint(path) == changed)
     #expect(scratch.contents == ["test.o"])
+  }
+
+  enum Change: CaseIterable { case append, rewrite, cutOff }
+
+  private func carryOut(_ change: Change, on path: String) throws {
+    // So that the time of a change differs even on coarse clocks.
+    usleep(20_000)
+    let file = try FileDescriptor.open(FilePath(path), .readWrite)
+    try file.closeAfter {
+      switch change {
+      case .append: try file.writeAll(toAbsoluteOffset: try file.seek(offset: 0, from: .end), Array("x".utf8))
+      case .rewrite: try file.writeAll(toAbsoluteOffset: 0, Array("\u{7f}ELF".utf8))
+      case .cutOff: try file.resize(to: 100)
+      }
+    }
+  }
+
+  /// What is found in a file that changes is not true of it, be it good or bad.
+  @Test(arguments: Change.allCases, [false, true])
+  func nothingIsSaidOfAChangedInput(_ change: Change, _ isFoundDamaged: Bool) async throws {
+    let scratch = try Scratch()
+    let path = try scratch.write(try await soundObject(.x86_64).bytes, to: "test.o")
+    let error = #expect(throws: ObjectFileError.self) {
+      try InputFile.reading(FilePath(path)) { input in
+        try carryOut(change, on: path)
+        if isFoundDamaged { throw ObjectFileError.damaged("by the change") }
+      }
+    }
+    #expect(error == .changedMeanwhile)
+  }
+
+  @Test func whatIsFoundInAnUnchangedInputIsSaid() async throws {
+    let scratch = try Scratch()
+    let path = try scratch.write(try await soundObject(.x86_64).bytes, to: "test.o")
+    let copy = try scratch.write("something else".utf8, to: "copy")
+    let size = try InputFile.reading(FilePath(path)) { input in
+      // The file that is read is still there, without a name.
+      // SAFETY: both names are strings of the caller.
+      unsafe rename(copy, path)
+      return try ObjectFile(reading: input).image.count
+    }
+    #expect(try await soundObject(.x86_64).bytes.count == size)
+    let error = #expect(throws: ObjectFileError.self) {
+      try InputFile.reading(FilePath(path)) { _ in throw ObjectFileError.notElf }
+    }
+    #expect(error == .notElf)
   }
 
   /// A file that is replaced, not changed, is still there for whoever has it open: only the first three concern a copy.

@@ -85,6 +85,25 @@ import Testing
     #expect(isOldTime == !isCommitted, "the old object has its old time")
   }
 
+  /// The new header changes neither the size nor, within a tick of the clock, the time.
+  @Test func theEndOfAnEditIsNoticed() async throws {
+    let scratch = try Scratch()
+    let (old, new) = try await objects(scratch)
+    let path = try scratch.write(
+      killed(old, new, isCommitted: false, tail: new.count - old.count), to: "edited.o")
+    let error = #expect(throws: ObjectFileError.self) {
+      try InputFile.reading(FilePath(path)) { input in
+        let file = try FileDescriptor.open(FilePath(path), .readWrite)
+        try file.closeAfter {
+          try file.writeAll(toAbsoluteOffset: 0, new[..<Header.size])
+          setModificationTime(of: file, input.status.st_mtim)
+        }
+        _ = try ObjectFile(reading: input)
+      }
+    }
+    #expect(error == .changedMeanwhile)
+  }
+
   /// What only looks like a mark, or belongs to another object, is left alone.
   @Test(arguments: [0, 24, 40, 79])
   func aDamagedMarkIsNone(_ position: Int) async throws {

@@ -57,6 +57,7 @@ struct InPlaceEdit: ~Copyable {
     let markOffset = EditMark.offset(behind: newSize)
     try input.checkUnchanged()
     try input.checkIsNamed(path)
+    input.beginEdit()
     do throws(ObjectFileError) {
       try write(mark.bytes, at: markOffset)
       try write(tail, at: input.size)

@@ -1,4 +1,5 @@
 import Glibc
+import Synchronization
 public import SystemPackage
 
 /// An object's file, opened for reading, with what is needed later to notice that it changed meanwhile.
@@ -10,13 +11,25 @@ public struct InputFile: ~Copyable {
   /// Size in bytes when the file was opened, without what a killed edit in place left behind the object.
   let size: Int
   private let lostPages = LostPages()
+  private let isEdited = Atomic(false)
 
   /// Opens a regular file. Symbolic links are followed; devices, pipes and directories are refused without reading them.
   public init(_ path: FilePath) throws(ObjectFileError) {
     self.path = path
     (descriptor, status) = try Self.open(path)
-    let fileSize = Int(status.size)
-    size = EditMark(endOf: descriptor, fileSize: fileSize)?.sizeOfObject(in: descriptor) ?? fileSize
+    size = Self.sizeOfObject(descriptor, status)
+  }
+
+  /// Opens a regular file for `body`. Whatever that finds, and finds wrong, counts only where nobody else changed the file meanwhile:
+  /// throws ``ObjectFileError/changedMeanwhile`` in its place.
+  public static func reading<Result>(
+    _ path: FilePath, _ body: (borrowing InputFile) throws -> Result
+  ) throws -> Result {
+    let input = try InputFile(path)
+    let result = Swift.Result { try body(input) }
+    // An edit in place changes the file itself, and looks out for changes by others.
+    if !input.isEdited.load(ordering: .relaxed) { try input.checkUnchanged() }
+    return try result.get()
   }
 
   deinit { try? descriptor.close() }
@@ -36,11 +49,20 @@ public struct InputFile: ~Copyable {
     }
   }
 
+  private static func sizeOfObject(_ descriptor: FileDescriptor, _ status: Stat) -> Int {
+    let fileSize = Int(status.size)
+    return EditMark(endOf: descriptor, fileSize: fileSize)?.sizeOfObject(in: descriptor) ?? fileSize
+  }
+
+  /// Says that from now on this run writes into the file itself.
+  func beginEdit() { isEdited.store(true, ordering: .relaxed) }
+
   /// Throws ``ObjectFileError/changedMeanwhile`` unless the file has the size and time that it had when it was opened, and
   /// ``ObjectFileError/lostPages`` where this thread read bytes since then that were no longer there.
   func checkUnchanged() throws(ObjectFileError) {
     let now = try system("examine the file") { try descriptor.stat() }
-    guard now.hasSizeAndTime(of: status) else { throw .changedMeanwhile }
+    // Behind a mark another run may be about to end its edit, with a header that changes neither size nor, in so short a time, the time.
+    guard now.hasSizeAndTime(of: status), Self.sizeOfObject(descriptor, now) == size else { throw .changedMeanwhile }
     guard LostPages() == lostPages else { throw .lostPages }
   }
 

@@ -74,20 +74,23 @@ extension CollectionDifference.Change {
 
 /// The call sites of the object or linked image at `path`, in the order of the code.
 func sitesToCompare(_ path: FilePath, _ options: Options) throws -> [ComparedSite] {
-  let input = try InputFile(path)
-  switch try FileKind(of: input) {
-  case .image: return try ImageVerification(of: LinkedImage(reading: input), options).sites
-  case .object, .archive, .bitcode, .otherElf, .other:
-    let object = try ObjectFile(reading: input)
-    let survey = try surveyObject(object, options)
-    return Listing(survey, object, nil, options).sites.compactMap { site in
-      guard let kind = site.kind else { return nil }
-      let through = site.through == "GOT" ? "the GOT" : site.through
-      let route = through == "direct" ? through : "through \(through)"
-      return ComparedSite(
-        location: DiagnosticLocation(
-          section: site.section, offset: site.offset, function: site.function, functionOffset: site.functionOffset),
-        kind: kind, callName: site.callName, form: "\(route), \(site.state.rawValue)")
+  try InputFile.reading(path) { input in
+    switch try FileKind(of: input) {
+    case .image: try ImageVerification(of: LinkedImage(reading: input), options).sites
+    case .object, .archive, .bitcode, .otherElf, .other: try sitesToCompare(ObjectFile(reading: input), options)
     }
+  }
+}
+
+private func sitesToCompare(_ object: borrowing ObjectFile, _ options: Options) throws -> [ComparedSite] {
+  let survey = try surveyObject(object, options)
+  return Listing(survey, object, nil, options).sites.compactMap { site in
+    guard let kind = site.kind else { return nil }
+    let through = site.through == "GOT" ? "the GOT" : site.through
+    let route = through == "direct" ? through : "through \(through)"
+    return ComparedSite(
+      location: DiagnosticLocation(
+        section: site.section, offset: site.offset, function: site.function, functionOffset: site.functionOffset),
+      kind: kind, callName: site.callName, form: "\(route), \(site.state.rawValue)")
   }
 }

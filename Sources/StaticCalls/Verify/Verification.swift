@@ -63,7 +63,10 @@ extension Verification {
         switch try archive.kind(of: member, at: path) {
         case .object where !archive.isThin && !archive.holds(anyOf: texts, in: member):
           subjects.append(Subject(member: name, kind: .object))
-        case .object: subjects += try Verification(archive.object(member, at: path), member: name, options).subjects
+        case .object:
+          subjects += try archive.withObject(member, at: path) { object in
+            try Verification(object, member: name, options).subjects
+          }
         case .bitcode: subjects.append(.bitcode(name))
         case .image, .archive, .otherElf, .other: skippedMembers += 1
         }
@@ -85,10 +88,11 @@ extension Verification.Subject {
 
 /// Verifies the file at `path`, whatever it is.
 func verify(_ path: FilePath, _ options: Options) throws -> Verification {
-  let input = try InputFile(path)
-  switch try FileKind(of: input) {
-  case .image: return try Verification(LinkedImage(reading: input), options)
-  case .archive: return Verification(try Archive(reading: input), at: path, options)
-  case .object, .bitcode, .otherElf, .other: return try Verification(ObjectFile(reading: input), options)
+  try InputFile.reading(path) { input in
+    switch try FileKind(of: input) {
+    case .image: try Verification(LinkedImage(reading: input), options)
+    case .archive: Verification(try Archive(reading: input), at: path, options)
+    case .object, .bitcode, .otherElf, .other: try Verification(ObjectFile(reading: input), options)
+    }
   }
 }
