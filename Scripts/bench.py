@@ -6,6 +6,10 @@ linked into one object, on an object with 70,000 sections, and on all modules at
 compared take turns, round after round, so that drift hits all alike. Preparation (fresh copies,
 removing outputs) is not timed. The report is Markdown on standard output.
 
+A virtual machine that gives unused memory back to its host gets it again page by page, as it is touched,
+and a copy to such pages takes five times as long. So before each run on hundreds of megabytes as much
+memory as the command may need is used and freed.
+
 staticcall and objtool are measured as copies, which is what an installed program is: a linker writes its
 output through a mapping, and a start from pages that came about that way takes a quarter longer.
 
@@ -33,7 +37,8 @@ MODULES = ("evdev.ko", "xfs.ko", "i915.ko")  # small, middle, large
 WITHOUT_SITES_SIZE = 45_000
 WARM_UPS = 2
 MEMORY_RUNS = 3
-LARGE_RUNS = 5  # of what takes long
+LARGE_RUNS = 7  # of what takes long
+MEMORY_FACTOR = 3  # old file, new file, and what they are copied from, all in the page cache
 MANY_SECTIONS = 70_000
 OBJTOOLS = "/usr/lib/linux-kbuild-6.1*/tools/objtool/objtool"
 PR_SET_CHILD_SUBREAPER = 36
@@ -109,11 +114,18 @@ def peak_anonymous_memory(argv):
 # Measuring
 
 
-def measure(commands, runs):
+def use_memory(size):
+    memory = mmap.mmap(-1, size)
+    view = (ctypes.c_char * size).from_buffer(memory)
+    ctypes.memset(view, 1, size)
+    del view  # or the memory cannot be freed
+    memory.close()
+
+
+def measure(commands, runs, memory_to_use=0):
     """{title: (wall times, peak memory, peak anonymous memory)} of the commands.
 
-    Those that are compared with one baseline take turns, without the others: a file system is busy for a
-    while with large files that were written or removed, and the next command has to wait for it.
+    Those that are compared with one baseline take turns, without the others.
     """
     times = {command.title: [] for command in commands}
     memory = {command.title: [] for command in commands}
@@ -123,6 +135,8 @@ def measure(commands, runs):
         for turn in range(WARM_UPS + runs):
             for command in group:
                 command.prepare()
+                if memory_to_use:
+                    use_memory(memory_to_use)
                 elapsed = wall_time(command.argv)
                 if turn >= WARM_UPS:
                     times[command.title].append(elapsed)
@@ -397,7 +411,8 @@ def report_all(tools):
             file = pathlib.Path(directory, "all.o")
             link_all(tools, tools.directory, file)
             commands = object_commands(tools, file, pathlib.Path(directory), objtool=False)
-            report(f"All modules in one object, {file.stat().st_size:,} bytes", commands, measure(commands, large_runs))
+            size = file.stat().st_size
+            report(f"All modules in one object, {size:,} bytes", commands, measure(commands, large_runs, MEMORY_FACTOR * size))
     with tempfile.TemporaryDirectory(prefix="bench.") as directory:
         files = sorted(tools.directory.rglob("*.ko"))
         stripped = []
@@ -409,8 +424,9 @@ def report_all(tools):
             else:
                 stripped.append(module)
         commands = batch_commands(tools, stripped, pathlib.Path(directory))
-        title = f"{len(files):,} modules in one process, {sum(file.stat().st_size for file in stripped):,} bytes"
-        report(title, commands, measure(commands, large_runs))
+        size = sum(file.stat().st_size for file in stripped)
+        title = f"{len(files):,} modules in one process, {size:,} bytes"
+        report(title, commands, measure(commands, large_runs, MEMORY_FACTOR * size))
 
 
 if __name__ == "__main__":

@@ -30,11 +30,14 @@ public enum Pipeline {
   private static func annotate(
     _ input: borrowing InputFile, at path: FilePath, _ output: FilePath?, isDryRun: Bool, _ options: Options
   ) throws -> Annotation {
+    // A new file gets all that is in the old one: a large one is copied while the rest goes on.
+    var copy = output != nil && !isDryRun ? EarlyCopy(of: input, to: output ?? path) : nil
+
     // Read: the whole file is mapped, and everything in it that is used later is checked now.
     let object = try ObjectFile(reading: input)
-    // A new file gets all that is in the old one: a large one is copied while the rest goes on.
-    let isWanted = !isDryRun && (output != nil || !options.writesInPlace && promisesTable(object, options))
-    let copy = isWanted ? EarlyCopy(of: input, to: output ?? path) : nil
+    if output == nil, !isDryRun, !options.writesInPlace, promisesTable(object, options) {
+      copy = EarlyCopy(of: input, to: path)
+    }
 
     // Discover to emit: the edited object is made in memory.
     let annotation = try edit(object, isDryRun: isDryRun, options) { plan in
