@@ -8,7 +8,9 @@ extension Pipeline {
     _ input: borrowing InputFile, at path: FilePath, output: FilePath?, isDryRun: Bool, _ options: Options
   ) throws -> [Annotated] {
     let archive = try Archive(reading: input)
-    if archive.isThin { return try annotateThinArchive(archive, at: path, output: output, isDryRun: isDryRun, options) }
+    if archive.isThin {
+      return try annotateThinArchive(archive, input, at: path, output: output, isDryRun: isDryRun, options)
+    }
     let texts = options.textsOfStaticCalls
     var edits: [Int: MemberEdit] = [:]
     var outcomes: [Annotated] = []
@@ -37,7 +39,8 @@ extension Pipeline {
 
   /// A thin archive holds the names of its members: they are annotated where they are, and the archive stays as it is.
   private static func annotateThinArchive(
-    _ archive: borrowing Archive, at path: FilePath, output: FilePath?, isDryRun: Bool, _ options: Options
+    _ archive: borrowing Archive, _ input: borrowing InputFile, at path: FilePath, output: FilePath?, isDryRun: Bool,
+    _ options: Options
   ) throws -> [Annotated] {
     guard output == nil else {
       throw Refusal([
@@ -54,18 +57,21 @@ extension Pipeline {
         let file = archive.file(of: member, path)
         return attempt(name) {
           if !isTrial { removeLeftovers(of: file) }
-          return try InputFile.reading(file) { input in
-            guard try FileKind(of: input) != .other else { return nil }
-            let object = try ObjectFile(reading: input)
-            return try edit(object, isDryRun: isTrial, options) { plan in
-              try EditedObject(plan, of: object, from: input)
-            } write: { edited in
-              try edited.write(to: file, from: input, options.writing)
+          return try takingTurns(at: file) {
+            try InputFile.reading(file) { input in
+              guard try FileKind(of: input) != .other else { return nil }
+              let object = try ObjectFile(reading: input)
+              return try edit(object, isDryRun: isTrial, options) { plan in
+                try EditedObject(plan, of: object, from: input)
+              } write: { edited in
+                try edited.write(to: file, from: input, options.writing)
+              }
             }
           }
         }
       }
       if isTrial, !outcomes.mayBeWritten { return outcomes.toReport }
+      if !isDryRun { try input.endReading() }
     }
     return outcomes
   }

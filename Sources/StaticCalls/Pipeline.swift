@@ -18,20 +18,27 @@ public enum Pipeline {
       // Recover: what a killed run left behind goes, whatever this one finds to do.
       if !isDryRun { removeLeftovers(of: output ?? path) }
 
-      return try InputFile.reading(path) { input in
-        if case .archive = try FileKind(of: input) {
-          return try annotateArchive(input, at: path, output: output, isDryRun: isDryRun, options)
+      let annotation = try takingTurns(at: path) {
+        try InputFile.reading(path) { input in
+          let kind = try FileKind(of: input)
+          if case .archive = kind { return Annotation?.none }
+          return try annotate(input, kind, at: path, output, isDryRun: isDryRun, options)
         }
-        return [Annotated(result: .success(try annotate(input, at: path, output, isDryRun: isDryRun, options)))]
+      }
+      if let annotation { return [Annotated(result: .success(annotation))] }
+      return try InputFile.reading(path) { input in
+        try annotateArchive(input, at: path, output: output, isDryRun: isDryRun, options)
       }
     }
   }
 
   private static func annotate(
-    _ input: borrowing InputFile, at path: FilePath, _ output: FilePath?, isDryRun: Bool, _ options: Options
+    _ input: borrowing InputFile, _ kind: FileKind, at path: FilePath, _ output: FilePath?, isDryRun: Bool,
+    _ options: Options
   ) throws -> Annotation {
     // A new file gets all that is in the old one: a large one is copied while the rest goes on.
-    var copy = output != nil && !isDryRun ? EarlyCopy(of: input, to: output ?? path) : nil
+    var copy: EarlyCopy?
+    if let output, !isDryRun, kind == .object { copy = EarlyCopy(of: input, to: output) }
 
     // Read: the whole file is mapped, and everything in it that is used later is checked now.
     let object = try ObjectFile(reading: input)

@@ -157,6 +157,23 @@ struct ArchiveTests {
     #expect(try await staticcall(["annotate", "thin.a", "-o", "other.a"], scratch).status == 2)
   }
 
+  /// As the kernel's build has them: the archive of a directory names what the archives below it name.
+  @Test(arguments: [[], ["--in-place"]])
+  func objectsMayBeNamedAgainByThinArchives(_ options: [String]) async throws {
+    let scratch = try Scratch()
+    let old = try bytes(of: try await scratch.make(Sample.direct))
+    let members = (0..<8).map { "\($0).o" }
+    for member in members { try scratch.write(old, to: member) }
+    let archives = ["first.a", "second.a"]
+    for archive in archives { try await require("ar", ["rcDT", archive] + members, in: scratch.path) }
+    for _ in 0..<5 {
+      for member in members { try scratch.write(old, to: member) }
+      let run = try await staticcall(["annotate", "-j", "8"] + options + archives + members, scratch)
+      #expect((run.status, run.output, run.errors) == (0, "", ""))
+      #expect(try await staticcall(["verify"] + members, scratch).status == 0)
+    }
+  }
+
   /// What fails while the members are written leaves those annotated that came before; each is a file of its own.
   @Test(.enabled(if: tool("flock") != nil, "flock is not installed"))
   func aMemberOfAThinArchiveThatCannotBeWrittenIsNamed() async throws {

@@ -61,6 +61,26 @@ import Testing
     #expect(error == .changedMeanwhile)
   }
 
+  /// What is written was made of what was there; whatever happens to that afterwards.
+  @Test(arguments: [false, true])
+  func whatIsWrittenStays(_ isCopy: Bool) async throws {
+    let scratch = try Scratch()
+    let path = try scratch.write(try await soundObject(.x86_64).bytes, to: "test.o")
+    let output = isCopy ? scratch.file("out.o") : path
+    try InputFile.reading(FilePath(path)) { input in
+      let object = try ObjectFile(reading: input)
+      let edited = try EditedObject(try addition(), of: object, from: input)
+      let old = try FileDescriptor.open(FilePath(path), .readWrite)
+      try edited.write(to: FilePath(output), from: input)
+      // As in `carryOut`.
+      usleep(20_000)
+      try old.closeAfter { _ = try old.writeAll(toAbsoluteOffset: 0, Array("x".utf8)) }
+      let isChanged = #expect(throws: ObjectFileError.self) { try input.checkUnchanged() }
+      #expect(isChanged == .changedMeanwhile)
+    }
+    #expect(readError(at: output) == nil)
+  }
+
   @Test func whatIsFoundInAnUnchangedInputIsSaid() async throws {
     let scratch = try Scratch()
     let path = try scratch.write(try await soundObject(.x86_64).bytes, to: "test.o")

@@ -58,7 +58,7 @@ private func write(
     let directory = options.isDurable ? try OpenDirectory(destination.directory) : nil
     if options.isDurable { try output.synchronize() }
     try throwIfInterrupted()
-    try input.checkUnchanged()
+    try input.endReading()
     if !output.takeFreeName() {
       guard try output.takeTemporaryName() else { return false }
       // Only one run at a time can have the temporary name: from here on no other one changes the file.

@@ -55,9 +55,8 @@ struct InPlaceEdit: ~Copyable {
       oldSize: input.size, newSize: newSize, oldHeader: oldHeader, newHeader: newHeader,
       modified: input.status.st_mtim)
     let markOffset = EditMark.offset(behind: newSize)
-    try input.checkUnchanged()
+    try input.endReading()
     try input.checkIsNamed(path)
-    input.beginEdit()
     do throws(ObjectFileError) {
       try write(mark.bytes, at: markOffset)
       try write(tail, at: input.size)

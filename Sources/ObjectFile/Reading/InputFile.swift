@@ -11,7 +11,7 @@ public struct InputFile: ~Copyable {
   /// Size in bytes when the file was opened, without what a killed edit in place left behind the object.
   let size: Int
   private let lostPages = LostPages()
-  private let isEdited = Atomic(false)
+  private let isRead = Atomic(false)
 
   /// Opens a regular file. Symbolic links are followed; devices, pipes and directories are refused without reading them.
   public init(_ path: FilePath) throws(ObjectFileError) {
@@ -21,14 +21,13 @@ public struct InputFile: ~Copyable {
   }
 
   /// Opens a regular file for `body`. Whatever that finds, and finds wrong, counts only where nobody else changed the file meanwhile:
-  /// throws ``ObjectFileError/changedMeanwhile`` in its place.
+  /// throws ``ObjectFileError/changedMeanwhile`` in its place. Where `body` writes, it counts from ``endReading()`` on.
   public static func reading<Result>(
     _ path: FilePath, _ body: (borrowing InputFile) throws -> Result
   ) throws -> Result {
     let input = try InputFile(path)
     let result = Swift.Result { try body(input) }
-    // An edit in place changes the file itself, and looks out for changes by others.
-    if !input.isEdited.load(ordering: .relaxed) { try input.checkUnchanged() }
+    if !input.isRead.load(ordering: .relaxed) { try input.checkUnchanged() }
     return try result.get()
   }
 
@@ -54,11 +53,15 @@ public struct InputFile: ~Copyable {
     return EditMark(endOf: descriptor, fileSize: fileSize)?.sizeOfObject(in: descriptor) ?? fileSize
   }
 
-  /// Says that from now on this run writes into the file itself.
-  func beginEdit() { isEdited.store(true, ordering: .relaxed) }
+  /// Makes sure, before the outcome is written, that it was made of what is still there; throws as ``reading(_:_:)`` does. Later changes,
+  /// such as those of an edit in place, do not matter to ``reading(_:_:)``.
+  public func endReading() throws(ObjectFileError) {
+    try checkUnchanged()
+    isRead.store(true, ordering: .relaxed)
+  }
 
-  /// Throws ``ObjectFileError/changedMeanwhile`` unless the file has the size and time that it had when it was opened, and
-  /// ``ObjectFileError/lostPages`` where this thread read bytes since then that were no longer there.
+  /// Throws ``ObjectFileError/changedMeanwhile`` unless the file has the size and time, and holds an object of the size, that it had when it
+  /// was opened, and ``ObjectFileError/lostPages`` where this thread read bytes since then that were no longer there.
   func checkUnchanged() throws(ObjectFileError) {
     let now = try system("examine the file") { try descriptor.stat() }
     // Behind a mark another run may be about to end its edit, with a header that changes neither size nor, in so short a time, the time.
