@@ -70,7 +70,7 @@ let package = Package(
       path: "Tests/TestSupport", swiftSettings: strict),
     .testTarget(
       name: "ObjectFileTests",
-      dependencies: ["ObjectFile", "TestSupport", .product(name: "SystemPackage", package: "swift-system")],
+      dependencies: ["CLinux", "ObjectFile", "TestSupport", .product(name: "SystemPackage", package: "swift-system")],
       swiftSettings: strict),
     .testTarget(name: "DisassemblyTests", dependencies: ["Disassembly"], swiftSettings: strict),
     .testTarget(

@@ -133,7 +133,7 @@ import Testing
     let scratch = try Scratch()
     let (old, new) = try await objects(scratch)
     let path = try scratch.write(killed(old, new, isCommitted: false, tail: 9), to: "killed.o")
-    let other = try FileDescriptor.open(FilePath(path), .readWrite)
+    let other = try FileDescriptor.open(FilePath(path), .readWrite, options: .closeOnExec)
     defer { try? other.close() }
     #expect(tryLock(other))
     let before = try Fingerprint(path)

@@ -1,3 +1,5 @@
+import CLinux
+import Glibc
 import SystemPackage
 import TestSupport
 import Testing
@@ -38,13 +40,15 @@ import Testing
     let (scratch, path) = try await sample()
     let before = try Fingerprint(path)
     let waiting = FilePath(try scratch.write([], to: ".test.o.staticcall"))
-    let other = try FileDescriptor.open(waiting, .readWrite)
+    let other = try FileDescriptor.open(waiting, .readWrite, options: .closeOnExec)
     #expect(tryLock(other))
     removeLeftovers(of: FilePath(path))
     let error = #expect(throws: ObjectFileError.self) { try carryOut(try addition(), on: path, to: path) }
     #expect(error == .inUse(waiting))
     #expect(try Fingerprint(path) == before)
     #expect(scratch.contents == [".test.o.staticcall", "test.o"])
+    // Closing is not enough: a process that another test starts at this moment has the descriptor, too, until its exec.
+    #expect(staticcall_flock(other.rawValue, LOCK_UN) == 0)
     try other.close()
     try carryOut(try addition(), on: path, to: path)
     #expect(scratch.contents == ["test.o"])
