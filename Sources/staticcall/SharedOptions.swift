@@ -1,4 +1,5 @@
 import ArgumentParser
+import ObjectFile
 import StaticCalls
 import SystemPackage
 
@@ -141,13 +142,7 @@ func withoutRepetition(_ paths: [FilePath]) -> [FilePath] {
   guard paths.count > 1 else { return paths }
   var seen: Set<FileIdentity> = []
   return paths.filter { path in
-    guard let status = try? path.stat() else { return true }
-    return seen.insert(FileIdentity(device: UInt64(status.deviceID.rawValue), inode: UInt64(status.inode.rawValue)))
-      .inserted
+    guard let file = FileIdentity(of: path) else { return true }
+    return seen.insert(file).inserted
   }
-}
-
-private struct FileIdentity: Hashable {
-  var device: UInt64
-  var inode: UInt64
 }

@@ -5,8 +5,7 @@ public import SystemPackage
 /// beside a thin archive that names it, too. Threads that hold one file must not ask for another.
 public func takingTurns<Result>(at path: FilePath, _ body: () throws -> Result) throws -> Result {
   // What is wrong with a file that cannot be examined is found, and said, by `body`.
-  guard let status = try? path.stat() else { return try body() }
-  let file = FileID(device: status.deviceID.rawValue, inode: status.inode.rawValue)
+  guard let file = FileIdentity(of: path) else { return try body() }
   let queue = queues.withLock { queues in
     let queue = queues[file] ?? Queue()
     queues[file] = queue
@@ -22,11 +21,6 @@ public func takingTurns<Result>(at path: FilePath, _ body: () throws -> Result) 
   return try queue.turn.withLock { _ in try body() }
 }
 
-private struct FileID: Hashable {
-  var device: UInt
-  var inode: UInt
-}
-
 private final class Queue {
   let turn = Mutex(())
   /// How many threads wait or work; changed by whoever holds the lock of all queues.
@@ -34,4 +28,4 @@ private final class Queue {
 }
 
 /// The files that threads are at work on.
-private let queues = Mutex<[FileID: Queue]>([:])
+private let queues = Mutex<[FileIdentity: Queue]>([:])

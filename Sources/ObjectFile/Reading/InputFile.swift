@@ -80,6 +80,18 @@ public struct InputFile: ~Copyable {
   }
 }
 
+/// What tells files apart, whatever they are called.
+public struct FileIdentity: Hashable, Sendable {
+  private let device: UInt
+  private let inode: UInt
+
+  /// The file that `path` leads to; `nil` where none can be examined.
+  public init?(of path: FilePath) {
+    guard let status = try? path.stat() else { return nil }
+    (device, inode) = (status.deviceID.rawValue, status.inode.rawValue)
+  }
+}
+
 extension Stat {
   func isSameFile(as other: Stat) -> Bool { deviceID == other.deviceID && inode == other.inode }
 
