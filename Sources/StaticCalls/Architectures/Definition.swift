@@ -57,7 +57,7 @@ enum Source: Equatable {
   }
 
   /// What an element is widened from.
-  enum Extension: Equatable {
+  enum Extension: Hashable {
     case whole
     case signed(bytes: Int)
     case unsigned(bytes: Int)

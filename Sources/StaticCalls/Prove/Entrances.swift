@@ -3,57 +3,37 @@ import ObjectFile
 /// Where control may enter code by ways that the code itself does not show: symbols, addresses in relocations, tables of the
 /// kernel, landing pads of exceptions, branches from other functions.
 struct Entrances {
-  /// Section offsets in ascending order.
+  let named: NamedPlaces
+  let unwinding: UnwindTable
+  let architecture: any Architecture.Type
+  /// Section offsets in ascending order. Those that only data names, and that may be targets of a jump table, are not among them.
   private var places: [SectionIndex: [Int]] = [:]
-  /// Those of them whose address a program can get hold of, so that an indirect jump may lead there.
+  /// Fields of data that name places, distances included, in ascending order of the place.
+  private var references: [SectionIndex: [DataReference]] = [:]
+  /// Places whose address a program can get hold of, so that an indirect jump may lead there.
   private var takenAddresses: [SectionIndex: [Int]] = [:]
-  /// Those of them where control may arrive from any instruction around: what a handler or a patched jump goes on with.
-  private var arrivals: [SectionIndex: [Int]] = [:]
-  /// Places that a table of the kernel names as an instruction to be examined or changed.
-  private var namedInstructions: [SectionIndex: [Int]] = [:]
-  /// Places whose code is replaced at run time.
-  private var alternatives: [SectionIndex: [Int]] = [:]
-  /// Places in data that code refers to: where tables may begin.
+  /// Places in data that code refers to, or that symbols name: where tables may begin. In ascending order.
   private var dataLabels: [SectionIndex: [Int]] = [:]
-  /// Where functions begin, in whatever section; pieces that a compiler outlined are not among them.
-  private(set) var functionStarts: Set<Place> = []
   /// Sections whose code something refers to in a way that is not understood.
   private var unreadable: Set<SectionIndex> = []
-  let unwinding: UnwindTable
-  /// The code of functions, as symbols give it; while collecting.
-  private var functionRanges: [SectionIndex: Set<Range<Int>>] = [:]
-  /// The code of functions that are longer than the distance to the next one's start.
-  private var nested: [SectionIndex: [Range<Int>]] = [:]
-  /// Whether there are relocations that cannot be read.
-  private var isIncomplete = false
-  /// Objects in data, as symbols give them.
-  private var dataObjects: [SectionIndex: [Range<Int>]] = [:]
-  /// Fields of data that hold a distance to code, by the section that holds them, in ascending order.
-  fileprivate var distances: [SectionIndex: [Distance]] = [:]
-  let architecture: any Architecture.Type
-
-  /// A field that holds the distance from somewhere to a place in code.
-  fileprivate struct Distance {
-    var field: Int
-    /// The place, if the distance counts from the field itself.
-    var target: Place
-  }
 
   /// Looks for the entrances to `sections`.
   init(
-    to sections: Set<SectionIndex>, in object: borrowing ObjectFile, _ code: inout CodeReader, _ options: Options
+    to sections: Set<SectionIndex>, _ named: NamedPlaces, in object: borrowing ObjectFile, _ code: inout CodeReader
   ) throws(ObjectFileError) {
     architecture = StaticCalls.architecture(of: object.machine)
+    self.named = named
     unwinding = try UnwindTable(of: sections, in: object)
-    collectSymbols(in: sections, object)
-    for table in object.sections where table.type == .rela && table.size != 0 {
-      // The sites themselves: a patcher changes where they lead, and nothing else.
-      if options.tableSections.contains(object.name(of: SectionIndex(Int(table.info)))) { continue }
-      try collectRelocations(in: table, of: sections, object)
+    dataLabels = named.dataLabels
+    references = named.references
+    for section in sections {
+      places[section] = (named.symbols[section] ?? []) + (named.described[section] ?? [])
+      takenAddresses[section] = named.references[section]?.map(\.place)
     }
-    isIncomplete = object.sections.contains { table in
-      [.rel, .crel].contains(table.type) && table.size != 0 && Int(table.info) < object.sections.count
-        && object.sections[Int(table.info)].flags.contains(.alloc)
+    for table in object.sections where table.type == .rela && table.size != 0 {
+      let holder = object[SectionIndex(Int(table.info))]
+      guard holder.flags.contains(.execInstr), holder.flags.contains(.alloc) else { continue }
+      try collectReferencesOfCode(in: table.index, of: holder.index, to: sections, object)
     }
     var starts: [SectionIndex: InstructionStarts] = [:]
     for section in sections.sorted() where object[section].flags.contains(.execInstr) {
@@ -65,28 +45,30 @@ struct Entrances {
       takenAddresses[section, default: []] += far.addresses
       starts[section] = far.starts
     }
+    for section in dataLabels.keys { dataLabels[section]?.sort() }
     collectDistances(starts)
     for section in places.keys { places[section]?.sort() }
-    for section in arrivals.keys { arrivals[section]?.sort() }
+    for section in references.keys { references[section]?.sort { $0.place < $1.place } }
     for section in takenAddresses.keys { takenAddresses[section]?.sort() }
-    for section in namedInstructions.keys { namedInstructions[section]?.sort() }
-    for section in alternatives.keys { alternatives[section]?.sort() }
-    for section in dataLabels.keys { dataLabels[section]?.sort() }
-    for (section, ranges) in functionRanges { nested[section] = ranges.nested }
-    functionRanges = [:]
   }
 
   // MARK: Asking
 
-  /// The entrances in a range of section offsets; landing pads not among them.
-  func entrances(in range: Range<Int>, of section: SectionIndex) -> [Int] {
-    Array(places[section]?.elements(in: range) ?? [])
+  /// The entrances in a range of section offsets that hold whatever jump tables there are; landing pads not among them.
+  func entrances(in range: Range<Int>, of section: SectionIndex) -> ArraySlice<Int> {
+    places[section]?.elements(in: range) ?? []
   }
 
-  /// The entrances in a range of section offsets that control may take from any instruction of the same function.
-  func arrivals(in range: Range<Int>, of section: SectionIndex) -> Set<Int> {
-    Set(arrivals[section]?.elements(in: range) ?? [])
-      .union(unwinding.landingPads(in: range, of: section).map(\.offset))
+  /// The places in a range that fields of data name. Each is an entrance, but for the targets of a jump table whose jump is known.
+  func references(to range: Range<Int>, of section: SectionIndex) -> ArraySlice<DataReference> {
+    references[section]?.elements(in: range) ?? []
+  }
+
+  /// Whether control may enter strictly inside of a range, by whatever way; landing pads not among them.
+  func leadInside(_ range: Range<Int>, of section: SectionIndex) -> Bool {
+    let inside = (range.lowerBound + 1)..<max(range.lowerBound + 1, range.upperBound)
+    return !entrances(in: inside, of: section).isEmpty || !references(to: inside, of: section).isEmpty
+      || named.nameInstruction(in: inside, of: section)
   }
 
   /// Whether an indirect jump may lead into the inside of a range.
@@ -95,23 +77,20 @@ struct Entrances {
       == false
   }
 
-  /// Whether a table of the kernel names an instruction in a range.
-  func namesInstruction(in range: Range<Int>, of section: SectionIndex) -> Bool {
-    namedInstructions[section]?.elements(in: range).isEmpty == false
-  }
-
   /// What makes all proofs about a range of code impossible, whatever the code does.
   func obstacle(in range: Range<Int>, of section: SectionIndex) -> FunctionCode.Obstacle? {
-    if isIncomplete || unreadable.contains(section) || unwinding.isUnreadable(for: section) { return .unreadableTables }
-    if alternatives[section]?.elements(in: range).isEmpty == false { return .alternatives }
+    if named.isIncomplete || unreadable.contains(section) || unwinding.isUnreadable(for: section) {
+      return .unreadableTables
+    }
+    if named.replaceCode(in: range, of: section) { return .alternatives }
     // A jump table of the outer function may lead into the inner one.
-    return nested[section]?.contains { $0.overlaps(range) } == true ? .unboundedJump : nil
+    return named.nestedFunctions[section]?.contains { $0.overlaps(range) } == true ? .unboundedJump : nil
   }
 
   /// Where an array ends that begins at or reaches `offset` of a section: with the object that a symbol names there, or else in
   /// front of the next place that code refers to or that a symbol names.
   func end(ofArrayAt offset: Int, in section: SectionIndex) -> Int? {
-    if let object = dataObjects[section]?.first(where: { $0.contains(offset) }) { return object.upperBound }
+    if let object = objects(at: offset, in: section).first { return object.upperBound }
     guard let labels = dataLabels[section] else { return nil }
     let next = labels.partitionPoint { $0 > offset }
     return next < labels.count ? labels[next] : nil
@@ -120,89 +99,41 @@ struct Entrances {
   /// How far an array may reach that begins at or reaches `offset`: to the end of the objects that symbols name there, or else to the
   /// next such object; `nil` where there is none.
   func objectEnd(at offset: Int, in section: SectionIndex) -> Int? {
-    let objects = dataObjects[section] ?? []
-    return objects.filter { $0.contains(offset) }.map(\.upperBound).max()
-      ?? objects.map(\.lowerBound).filter { $0 > offset }.min()
+    if let end = objects(at: offset, in: section).map(\.upperBound).max() { return end }
+    let all = named.dataObjects[section] ?? []
+    let next = all.partitionPoint { $0.lowerBound > offset }
+    return next < all.count ? all[next].lowerBound : nil
+  }
+
+  /// The objects in data that hold an offset.
+  private func objects(at offset: Int, in section: SectionIndex) -> [Range<Int>] {
+    (named.dataObjects[section] ?? []).filter { $0.contains(offset) }
   }
 
   // MARK: Collecting
 
-  private mutating func collectSymbols(in sections: Set<SectionIndex>, _ object: borrowing ObjectFile) {
-    object.withSymbols { symbols, names in
-      for index in symbols.indices {
-        let symbol = symbols[index]
-        guard symbol.type != .section, symbol.type != .file, symbol.nameOffset != 0,
-          symbol.marksData(names, on: object.machine) == nil,
-          case .section(let section) = object.place(of: symbol, at: SymbolIndex(index))
-        else { continue }
-        let offset = Int(truncatingIfNeeded: symbol.value)
-        // A place that is known as a function's start is among the others already.
-        let isNew =
-          symbol.type != .function || symbol.isOutlined(names)
-          || functionStarts.insert(Place(section: section, offset: offset)).inserted
-        if sections.contains(section) {
-          if isNew { places[section, default: []].append(offset) }
-          let size = Int(clamping: symbol.size)
-          if symbol.type == .function, offset >= 0, offset <= Int(Int32.max), size <= Int(Int32.max) {
-            functionRanges[section, default: []].insert(offset..<(offset + size))
-          }
-        } else {
-          if isNew { dataLabels[section, default: []].append(offset) }
-          let size = Int(clamping: symbol.size)
-          if symbol.type == .object, size > 0, offset >= 0, offset <= Int(Int32.max), size <= Int(Int32.max) {
-            dataObjects[section, default: []].append(offset..<(offset + size))
-          }
-        }
-      }
-    }
-  }
-
-  private mutating func collectRelocations(
-    in table: Section, of sections: Set<SectionIndex>, _ object: borrowing ObjectFile
+  /// Notes what the relocations of code name: places in code, and where arrays may begin in data.
+  private mutating func collectReferencesOfCode(
+    in table: SectionIndex, of holder: SectionIndex, to sections: Set<SectionIndex>, _ object: borrowing ObjectFile
   ) throws(ObjectFileError) {
-    let holder = object[SectionIndex(Int(table.info))]
-    let purpose = TablePurpose(of: holder, object)
-    // What is not loaded, such as debugging information, leads no control anywhere; but a tracer changes code at its probes.
-    guard holder.flags.contains(.alloc) || purpose == .instructions else { return }
-    try object.withRelocations(in: table.index) { relocations in
+    try object.withRelocations(in: table) { relocations in
       for position in relocations.indices where relocations[position].type != .none {
         let relocation = relocations[position]
         let symbol = object.symbol(relocation.symbol)
         guard case .section(let section) = object.place(of: symbol, at: relocation.symbol) else { continue }
-        let base = Int(truncatingIfNeeded: symbol.value)
-        let plain = base &+ Int(truncatingIfNeeded: relocation.addend)
         // Behind the field of a branch, and of an instruction that makes an address, the instruction ends.
         let end = relocation.offset.rawValue + architecture.fieldSize(of: relocation)
-        let adjusted =
-          base &+ Int(truncatingIfNeeded: architecture.targetOffset(of: relocation, instructionEnd: end))
+        let distance = architecture.targetOffset(of: relocation, instructionEnd: end)
+        let place = Int(truncatingIfNeeded: symbol.value) &+ Int(truncatingIfNeeded: distance)
         guard sections.contains(section) else {
-          if purpose == .code { dataLabels[section, default: []].append(adjusted) }
+          dataLabels[section, default: []].append(place)
           continue
         }
-        switch purpose {
-        case .code:
-          places[section, default: []].append(adjusted)
-          let isUnderstood = object.withContents(of: holder.index) {
-            !architecture.isDistance(relocation) || architecture.formsAddress(relocation, in: $0)
-          }
+        places[section, default: []].append(place)
+        object.withContents(of: holder) { code in
+          let isUnderstood = !architecture.isDistance(relocation) || architecture.formsAddress(relocation, in: code)
           if !isUnderstood { unreadable.insert(section) }
-          let isBranch = object.withContents(of: holder.index) { architecture.field(of: relocation, in: $0) != .other }
-          if !isBranch { takenAddresses[section, default: []].append(adjusted) }
-        case .description:
-          places[section, default: []].append(plain)
-          arrivals[section, default: []].append(plain)
-        case .unwinding: break
-        case .instructions:
-          places[section, default: []].append(plain)
-          arrivals[section, default: []].append(plain)
-          namedInstructions[section, default: []].append(plain)
-        case .alternatives: alternatives[section, default: []].append(plain)
-        case .data where architecture.isDistance(relocation):
-          distances[holder.index, default: []].append(
-            Distance(field: relocation.offset.rawValue, target: Place(section: section, offset: plain)))
-        case .data:
-          places[section, default: []].append(plain)
-          takenAddresses[section, default: []].append(plain)
+          if architecture.field(of: relocation, in: code) == .other { takenAddresses[section, default: []].append(place) }
         }
       }
     }
@@ -212,103 +143,45 @@ struct Entrances {
   /// the table: the assembler makes of `.long target - table` a relocation whose addend counts from the field. Neighbours that
   /// form a table are read in the way that leads all of them to instructions; in both where both do.
   private mutating func collectDistances(_ starts: [SectionIndex: InstructionStarts]) {
-    for (holder, fields) in distances {
-      let labels = (dataLabels[holder] ?? []).sorted()
-      for table in fields.sorted(by: { $0.field < $1.field }).tables(between: labels) {
-        let behind = labels.partitionPoint { $0 > table[0].field }
+    for (holder, fields) in named.distances {
+      let labels = dataLabels[holder] ?? []
+      for table in fields.tables(between: labels) {
+        let behind = labels.partitionPoint { $0 > table[0].offset }
         let start = behind > 0 ? labels[behind - 1] : 0
-        let fromFields = table.map(\.target)
-        let fromStart = table.map {
-          Place(section: $0.target.section, offset: $0.target.offset &- ($0.field &- start))
+        let fromFields = table
+        let fromStart = table.map { field in
+          var moved = field
+          moved.target.offset = field.target.offset &- (field.offset &- start)
+          return moved
         }
-        func isSound(_ targets: [Place]) -> Bool {
-          targets.allSatisfy { starts[$0.section]?.contains($0.offset) == true }
+        func isSound(_ fields: [DataField]) -> Bool {
+          fields.allSatisfy { starts[$0.target.section]?.contains($0.target.offset) == true }
         }
         let readings = [fromFields, fromStart].filter(isSound)
         // Distances from yet another place: no telling where they lead.
         if readings.isEmpty { unreadable.formUnion(table.map(\.target.section)) }
-        for target in (readings.isEmpty ? [fromFields, fromStart] : readings).joined() {
-          places[target.section, default: []].append(target.offset)
-          takenAddresses[target.section, default: []].append(target.offset)
+        for field in (readings.isEmpty ? [fromFields, fromStart] : readings).joined() {
+          references[field.target.section, default: []].append(
+            DataReference(place: field.target.offset, field: Place(section: holder, offset: field.offset)))
+          takenAddresses[field.target.section, default: []].append(field.target.offset)
         }
       }
     }
   }
 }
 
-extension [Entrances.Distance] {
-  /// Runs of neighbouring fields, with no label among them but at their start.
-  fileprivate func tables(between labels: [Int]) -> [[Entrances.Distance]] {
-    var tables: [[Entrances.Distance]] = []
+extension [DataField] {
+  /// Runs of neighbouring fields, which are in ascending order, with no label among them but at their start.
+  fileprivate func tables(between labels: [Int]) -> [[DataField]] {
+    var tables: [[DataField]] = []
     var previous: Int?
-    for distance in self {
-      let isNeighbour = previous.map { distance.field - $0 <= 8 } ?? false
-      let behind = labels.partitionPoint { $0 >= distance.field }
-      let isLabel = behind < labels.count && labels[behind] == distance.field
-      if isNeighbour, !isLabel { tables[tables.count - 1].append(distance) } else { tables.append([distance]) }
-      previous = distance.field
+    for field in self {
+      let isNeighbour = previous.map { field.offset - $0 <= 8 } ?? false
+      let behind = labels.partitionPoint { $0 >= field.offset }
+      let isLabel = behind < labels.count && labels[behind] == field.offset
+      if isNeighbour, !isLabel { tables[tables.count - 1].append(field) } else { tables.append([field]) }
+      previous = field.offset
     }
     return tables
-  }
-}
-
-/// What a section with relocations is for.
-private enum TablePurpose {
-  case code
-  /// The unwind tables, which are read on their own.
-  case unwinding
-  /// Tables that say something of places without making anything jump there from anywhere: the kernel's jump labels and
-  /// exception tables name the place themselves.
-  case description
-  /// Tables of instructions that something examines or changes.
-  case instructions
-  case alternatives
-  /// Anything that the program may load an address from.
-  case data
-
-  init(of section: Section, _ object: borrowing ObjectFile) {
-    func named(_ names: [String]) -> Bool { names.contains { object.name(of: section.index, is: Array($0.utf8)) } }
-    self =
-      if section.flags.contains(.execInstr) {
-        .code
-      } else if named([".eh_frame", ".gcc_except_table", ".orc_unwind_ip"]) {
-        .unwinding
-      } else if named([".altinstructions"]) {
-        .alternatives
-      } else if named([
-        ".retpoline_sites", ".return_sites", ".call_sites", ".cfi_sites", ".parainstructions", ".smp_locks",
-        ".kcfi_traps", "__bug_table", "__mcount_loc", "xray_instr_map", ".note.stapsdt",
-      ]) {
-        .instructions
-      } else if named(["__jump_table", "__ex_table", "__patchable_function_entries", ".ibt_endbr_seal"])
-        || object.name(of: section.index, hasPrefix: Array(".discard.".utf8))
-      {
-        .description
-      } else {
-        .data
-      }
-  }
-}
-
-extension [Int] {
-  /// The elements of an ascending array that lie in a range.
-  fileprivate func elements(in range: Range<Int>) -> ArraySlice<Int> {
-    self[partitionPoint { $0 >= range.lowerBound }..<partitionPoint { $0 >= range.upperBound }]
-  }
-}
-
-extension Set<Range<Int>> {
-  /// Those ranges that another one begins strictly inside of, or that begin so inside of another.
-  fileprivate var nested: [Range<Int>] {
-    var found: [Range<Int>] = []
-    var outer: Range<Int>?
-    for range in sorted(by: { ($0.lowerBound, $1.upperBound) < ($1.lowerBound, $0.upperBound) }) {
-      if let last = outer, range.lowerBound > last.lowerBound, range.lowerBound < last.upperBound {
-        if found.last != last { found.append(last) }
-        found.append(range)
-      }
-      if range.upperBound > outer?.upperBound ?? Int.min { outer = range }
-    }
-    return found
   }
 }

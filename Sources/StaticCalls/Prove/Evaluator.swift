@@ -10,12 +10,16 @@ struct Evaluator {
   /// Section offsets of branches to thunks: what they call behaves as any function.
   var thunkCalls: Set<Int> = []
 
-  /// The value that an instruction leaves in a register.
+  /// The value that the instruction at a position leaves in a register.
   func value(
-    madeBy instruction: Instruction, _ code: FunctionCode, _ registers: [Value], _ object: borrowing ObjectFile
+    madeBy position: Int, _ code: FunctionCode, _ registers: Registers, _ object: borrowing ObjectFile
   ) throws(ObjectFileError) -> (register: Register, value: Value)? {
-    let relocations = code.relocations(in: instruction)
+    let instruction = code.instructions[position]
+    let relocations = code.relocations(inInstructionAt: position)
     let (relocation, section) = (relocations.first, code.section)
+    // Most instructions work on registers of which nothing is known, and then nothing is known of what they make.
+    let reads = instruction.effects.reads
+    if relocation == nil, !reads.isEmpty, reads.isDisjoint(with: registers.held) { return nil }
     let definition = object.withContents(of: section) {
       architecture.definition(by: instruction, relocation?.relocation, in: $0)
     }
@@ -29,11 +33,11 @@ struct Evaluator {
 
   /// The value that a branch through a register or through memory goes to.
   func target(
-    of branch: Instruction, _ code: FunctionCode, _ registers: [Value], _ object: borrowing ObjectFile
+    of branch: Instruction, _ code: FunctionCode, _ registers: Registers, _ object: borrowing ObjectFile
   ) throws(ObjectFileError) -> Value {
     switch branch.flow {
     case .call(.register(let register)), .jump(.register(let register)), .conditionalJump(.register(let register)):
-      return registers[register.number]
+      return registers[register]
     case .call(.memory), .jump(.memory), .conditionalJump(.memory):
       let relocations = code.relocations(in: branch)
       let relocation = relocations.first
@@ -68,12 +72,12 @@ struct Evaluator {
 
   /// Whether an instruction may change what a key holds: it writes to memory, and that is not certainly elsewhere.
   func mayWriteKey(
-    _ instruction: Instruction, _ code: FunctionCode, _ registers: [Value], _ object: borrowing ObjectFile
+    _ instruction: Instruction, _ code: FunctionCode, _ registers: Registers, _ object: borrowing ObjectFile
   ) -> Bool {
     guard instruction.writesMemory else { return false }
     guard instruction.effects != .unknown else { return true }
     let base = object.withContents(of: code.section) { architecture.baseOfStore(instruction, in: $0) }
-    let held = base.map { registers[$0.number] }
+    let held = base.map { registers[$0] }
     if held == .stack { return false }
     let relocations = code.relocations(in: instruction)
     guard relocations.count == 1, let relocation = relocations.first?.relocation,
@@ -111,12 +115,12 @@ struct Evaluator {
 
   private func value(
     of source: Source, _ shape: Shape, _ instruction: Instruction, _ relocation: CodeRelocation?,
-    _ section: SectionIndex, _ registers: [Value], _ object: borrowing ObjectFile
+    _ section: SectionIndex, _ registers: Registers, _ object: borrowing ObjectFile
   ) throws(ObjectFileError) -> Value {
     func symbol() -> Location? {
       relocation.flatMap { locations.location(of: $0.relocation, instructionEnd: instruction.end, object) }
     }
-    func held(_ register: Register) -> Value { registers[register.number] }
+    func held(_ register: Register) -> Value { registers[register] }
     let load = instruction.offset
     switch source {
     case .symbol: return symbol().map { address(of: $0, shape, [load]) } ?? .unknown

@@ -9,6 +9,10 @@ struct FunctionCode {
   let instructions: [Instruction]
   /// The relocations of the function, in ascending order of offset.
   let relocations: ArraySlice<CodeRelocation>
+  /// For each instruction the position of the first relocation that does not lie in front of it.
+  private let firstRelocations: [Int32]
+  /// Where jumps through tables lead, by their positions.
+  let jumps: [Int: JumpTargets]
   private(set) var blocks: [Block] = []
   /// The block where control goes on after an exception, by the position of the instruction that the exception leaves.
   private(set) var landings: [Int: Int] = [:]
@@ -26,6 +30,19 @@ struct FunctionCode {
     var leavesUnseen = false
   }
 
+  /// Where an indirect jump leads.
+  struct JumpTargets: Equatable {
+    /// Section offsets inside of the function.
+    var places: Set<Int> = []
+    /// Whether it may lead out of the function as well.
+    var leavesFunction = false
+
+    mutating func formUnion(_ other: JumpTargets) {
+      places.formUnion(other.places)
+      leavesFunction = leavesFunction || other.leavesFunction
+    }
+  }
+
   /// What makes a function's flow of control impossible to know.
   enum Obstacle: Equatable {
     /// Bytes that the decoder does not know.
@@ -40,14 +57,17 @@ struct FunctionCode {
     case unreadableTables
   }
 
+  /// Cuts a stretch of code that is entered at `entrances` and whose indirect jumps lead where `jumps` says.
   init(
     _ stretch: DecodedStretch, _ relocations: ArraySlice<CodeRelocation>, entrances: Set<Int>,
-    landingPads: ArraySlice<LandingPad>, obstacle: Obstacle?
+    jumps: [Int: JumpTargets], landingPads: ArraySlice<LandingPad>, obstacle: Obstacle?
   ) {
     section = stretch.section
     range = stretch.range
     instructions = stretch.instructions
     self.relocations = relocations
+    firstRelocations = relocations.firstPositions(for: stretch.instructions)
+    self.jumps = jumps
     self.obstacle = obstacle
     // What names data among the code is no way into the code.
     let entrances = entrances.filter { !stretch.isData($0) }
@@ -68,7 +88,15 @@ struct FunctionCode {
 
   /// The relocations inside an instruction, in ascending order.
   func relocations(in instruction: Instruction) -> ArraySlice<CodeRelocation> {
-    let start = relocations.partitionPoint { $0.offset >= instruction.offset }
+    relocations(in: instruction, from: relocations.partitionPoint { $0.offset >= instruction.offset })
+  }
+
+  /// The same for the instruction at a position, without a search.
+  func relocations(inInstructionAt position: Int) -> ArraySlice<CodeRelocation> {
+    relocations(in: instructions[position], from: Int(firstRelocations[position]))
+  }
+
+  private func relocations(in instruction: Instruction, from start: Int) -> ArraySlice<CodeRelocation> {
     var end = start
     while end < relocations.endIndex, relocations[end].offset < instruction.end { end += 1 }
     return relocations[start..<end]
@@ -126,6 +154,9 @@ struct FunctionCode {
     }
     for entrance in entrances { mark(entrance, isEntrance: true) }
     for landing in landings { mark(landing, isEntrance: false) }
+    for targets in jumps.values {
+      for place in targets.places { mark(place, isEntrance: false) }
+    }
     for (position, instruction) in instructions.enumerated() {
       // A call into the function itself is an entrance: who knows what is in the registers there.
       if let target = target(of: instruction) { mark(target, isEntrance: instruction.flow.kind == .call) }
@@ -141,7 +172,12 @@ struct FunctionCode {
   }
 
   private mutating func connect(_ number: Int) {
-    let last = instructions[blocks[number].range.upperBound - 1]
+    let end = blocks[number].range.upperBound - 1
+    let last = instructions[end]
+    if let targets = jumps[end] {
+      blocks[number].successors += targets.places.sorted().compactMap { position(at: $0).map { block(of: $0) } }
+      if targets.leavesFunction { blocks[number].leavesUnseen = true }
+    }
     if let target = target(of: last), last.flow.kind != .call, let position = position(at: target) {
       blocks[number].successors.append(block(of: position))
     } else if let target = last.flow.directTarget, last.flow.kind != .call, !range.contains(target) {
@@ -172,6 +208,17 @@ extension ControlFlow {
     switch self {
     case .next, .call, .conditionalJump, .trap: true
     case .jump, .stop: false
+    }
+  }
+}
+
+extension ArraySlice<CodeRelocation> {
+  /// For each instruction the position of the first relocation that does not lie in front of it. Both are in ascending order.
+  fileprivate func firstPositions(for instructions: [Instruction]) -> [Int32] {
+    var next = startIndex
+    return instructions.map { instruction in
+      while next < endIndex, self[next].offset < instruction.offset { next += 1 }
+      return Int32(clamping: next)
     }
   }
 }

@@ -10,51 +10,66 @@ struct FunctionProof {
   let thunks: [Int: Register?]
   /// The places where control may arrive from anywhere in the function, as section offsets.
   let arrivals: Set<Int>
-  /// The places that jump tables lead to, as section offsets.
-  let tableTargets: Set<Int>
+  /// The positions of instructions that a table names: something examines or changes them, and what their registers hold.
+  let namedInstructions: Set<Int>
+  /// Whether exceptions that leave calls of the function land in it, wherever it has its landing pads.
+  let hasLandingPads: Bool
   /// Why no proof about several instructions holds in the function; `nil` where proofs hold.
   let obstacle: FunctionCode.Obstacle?
 
-  /// Jump tables whose targets become known make more edges, and with them less may be known of other jumps. Each round finds
-  /// at least one new target, so this many are never needed by what a compiler wrote.
-  private static let mostRounds = 16
+  /// The places that jump tables lead to, as section offsets.
+  var tableTargets: Set<Int> { code.jumps.values.reduce(into: []) { $0.formUnion($1.places) } }
+
+  /// Jump tables are found one after the other: what is behind one may hold the next. Real functions take two or three rounds.
+  private static let mostRounds = 32
 
   init(
     _ stretch: DecodedStretch, _ relocations: ArraySlice<CodeRelocation>, _ entrances: Entrances,
     _ evaluator: Evaluator, _ object: borrowing ObjectFile
   ) throws(ObjectFileError) {
     self.evaluator = evaluator
-    thunks = Self.thunks(in: stretch, relocations, evaluator.architecture, object)
+    thunks = evaluator.locations.thunks.thunks(in: stretch, relocations, object)
     self.evaluator.thunkCalls = Self.thunkCalls(in: stretch, thunks)
     let (section, range) = (stretch.section, stretch.range)
-    arrivals = entrances.arrivals(in: range, of: section)
     let pads = entrances.unwinding.landingPads(in: range, of: section)
-    var places = Set(entrances.entrances(in: range, of: section))
+    hasLandingPads = entrances.unwinding.hasLandingPads(in: range, of: section)
+    let references = entrances.references(to: range, of: section)
+    let instructionPlaces = entrances.named.instructions[section]?.elements(in: range) ?? []
     let fixed =
       entrances.obstacle(in: range, of: section)
       ?? (Self.isDecoded(stretch, evaluator.architecture, object) ? nil : .undecoded)
-    var rounds = 0
-    while true {
-      let code = FunctionCode(stretch, relocations, entrances: places, landingPads: pads, obstacle: fixed)
-      let propagation = try Propagation(code, self.evaluator, object)
-      let jumps = try IndirectJumps(code, propagation, self.evaluator, thunks, entrances, object)
-      rounds += 1
-      guard jumps.targets.isSubset(of: places), rounds < Self.mostRounds else {
-        places.formUnion(jumps.targets)
-        if rounds < Self.mostRounds { continue }
-        (self.code, self.propagation, obstacle) = (code, propagation, .unboundedJump)
-        tableTargets = jumps.targets
-        return
-      }
-      (self.code, self.propagation, tableTargets) = (code, propagation, jumps.targets)
-      let own = OwnAddresses(stretch, relocations, self.evaluator, object)
-      let isBounded =
-        !own.leadInside(range, butTo: jumps.bases)
-        && (!jumps.areUnknown || own.isEmpty && !entrances.isTaken(inside: range, of: section))
-      let isWhole = isBounded && !propagation.missesCode(of: code)
-      obstacle = code.obstacle ?? (isWhole ? nil : .unboundedJump)
-      return
-    }
+    // At first, no place that only data names is taken for a way in: it may be a target of a jump table. The places that turn out to be
+    // none are added, until each is one or the other.
+    var ways = Set(entrances.entrances(in: range, of: section)).union(instructionPlaces)
+    var (rounds, isSettled) = (0, false)
+    var code: FunctionCode
+    var propagation: Propagation
+    var jumps: IndirectJumps
+    repeat {
+      var known: [Int: FunctionCode.JumpTargets] = [:]
+      var isComplete = false
+      repeat {
+        code = FunctionCode(
+          stretch, relocations, entrances: ways, jumps: known, landingPads: pads, obstacle: fixed)
+        propagation = try Propagation(code, self.evaluator, object)
+        jumps = try IndirectJumps(code, propagation, self.evaluator, thunks, entrances, object)
+        rounds += 1
+        isComplete = known.add(jumps.targets)
+      } while !isComplete && rounds < Self.mostRounds
+      let unexplained = references.filter { !jumps.fields.contains($0.field) && !ways.contains($0.place) }
+      isSettled = isComplete && unexplained.isEmpty
+      ways.formUnion(unexplained.map(\.place))
+    } while !isSettled && rounds < Self.mostRounds
+    (self.code, self.propagation) = (code, propagation)
+    // Whoever calls the function from its start on does so anew.
+    arrivals = ways.subtracting(instructionPlaces).union(pads.map(\.offset)).subtracting([range.lowerBound])
+    namedInstructions = Set(instructionPlaces.compactMap { code.position(at: $0) })
+    let own = OwnAddresses(stretch, relocations, self.evaluator, object)
+    let isBounded =
+      isSettled && !own.leadInside(range, butTo: jumps.bases)
+      && (!jumps.areUnknown || own.isEmpty && !entrances.isTaken(inside: range, of: section))
+    let isWhole = isBounded && !propagation.missesCode(of: code)
+    obstacle = code.obstacle ?? (isWhole ? nil : .unboundedJump)
   }
 
   /// Whether a jump is that of a thunk behind a call at the function's end, to which nothing else leads but calls. The call in front
@@ -82,39 +97,6 @@ struct FunctionProof {
       calls.insert(instruction.offset)
     }
     return calls
-  }
-
-  static func thunks(
-    in stretch: DecodedStretch, _ relocations: ArraySlice<CodeRelocation>, _ architecture: any Architecture.Type,
-    _ object: borrowing ObjectFile
-  ) -> [Int: Register?] {
-    var known: [SymbolIndex: Register??] = [:]
-    var thunks: [Int: Register?] = [:]
-    for relocation in relocations {
-      let behind = stretch.instructions.partitionPoint { $0.offset > relocation.offset }
-      guard behind > 0, stretch.instructions[behind - 1].flow.isDirectBranch else { continue }
-      let symbol = relocation.relocation.symbol
-      let branch = stretch.instructions[behind - 1]
-      // Beside its start a thunk is something else.
-      guard architecture.targetOffset(of: relocation.relocation, instructionEnd: branch.end) == 0 else { continue }
-      if known[symbol] == nil {
-        let name = object.name(of: symbol)
-        known[symbol] = .some(architecture.isThunk(name) ? .some(architecture.thunkRegister(name)) : nil)
-      }
-      if case .some(.some(let register)) = known[symbol] { thunks[behind - 1] = .some(register) }
-    }
-    object.withContents(of: stretch.section) { contents in
-      // Such code is as well what a tail call is made of, so a jump there is a jump inside of the function.
-      for (position, instruction) in stretch.instructions.enumerated() where instruction.flow.kind == .call {
-        guard let target = instruction.flow.directTarget, stretch.range.contains(target), thunks[position] == nil,
-          let register = architecture.thunkRegister(at: target, in: contents)
-        else { continue }
-        let next = relocations.partitionPoint { $0.offset >= instruction.offset }
-        if next < relocations.endIndex, relocations[next].offset < instruction.end { continue }
-        thunks[position] = .some(register)
-      }
-    }
-    return thunks
   }
 
   /// Whether all of a stretch that may be executed was decoded, up to instructions that at worst change registers.
@@ -146,46 +128,60 @@ struct FunctionProof {
 
 /// The jumps of a function through registers and memory.
 private struct IndirectJumps {
-  /// Section offsets that jump tables lead to.
-  var targets: Set<Int> = []
+  /// Where jump tables lead, by the positions of the jumps.
+  private(set) var targets: [Int: FunctionCode.JumpTargets] = [:]
+  /// The fields of data that jump tables consist of.
+  private(set) var fields: Set<Place> = []
   /// The places that the elements of jump tables are added to, as section offsets.
-  var bases: Set<Int> = []
+  private(set) var bases: Set<Int> = []
   /// Whether there is a jump of which it is not known where it leads.
-  var areUnknown = false
+  private(set) var areUnknown = false
 
   init(
     _ code: FunctionCode, _ propagation: Propagation, _ evaluator: Evaluator, _ thunks: [Int: Register?],
     _ entrances: Entrances, _ object: borrowing ObjectFile
   ) throws(ObjectFileError) {
-    var targets: Set<Int> = []
-    var bases: Set<Int> = []
-    var areUnknown = false
-    try propagation.forEach(code, object) { position, registers throws(ObjectFileError) in
-      if Self.endsThunk(position, code, thunks) { return }
-      guard
-        let value = try Self.target(
-          at: position, thunks[position], registers, code, evaluator, object)
-      else { return }
-      switch value {
-      case .callee: break
-      case .location(.external(let symbol), _):
-        let place = object.place(of: object.symbol(symbol), at: symbol)
-        if place == .section(code.section), code.range.contains(Int(clamping: object.symbol(symbol).value)) {
-          areUnknown = true
-        }
-      case .jumpTarget(let table):
-        guard let found = try table.targets(in: code, entrances, object) else {
-          areUnknown = true
-          return
-        }
-        targets.formUnion(found)
-        if let base = table.base, base.section == code.section { bases.insert(base.offset) }
-      default: areUnknown = true
+    for (number, block) in code.blocks.enumerated() {
+      // Only the last instruction of a block jumps anywhere. What nothing leads to does nothing, or is an obstacle of its own.
+      let position = block.range.upperBound - 1
+      guard propagation.reaches(block: number), Self.mayJump(code.instructions[position]) else { continue }
+      var outcome: Value?
+      try propagation.forEach(inBlock: number, code, object) { current, registers throws(ObjectFileError) in
+        guard current == position, !Self.endsThunk(position, code, thunks) else { return }
+        outcome = try Self.target(at: position, thunks[position], registers, code, evaluator, object)
       }
+      if let outcome { try add(outcome, at: position, code, entrances, object) }
     }
-    self.targets = targets
-    self.bases = bases
-    self.areUnknown = areUnknown
+  }
+
+  private static func mayJump(_ instruction: Instruction) -> Bool {
+    switch instruction.flow {
+    case .jump, .conditionalJump, .stop: true
+    case .next, .call, .trap: false
+    }
+  }
+
+  /// Notes where a jump leads.
+  private mutating func add(
+    _ value: Value, at position: Int, _ code: FunctionCode, _ entrances: Entrances, _ object: borrowing ObjectFile
+  ) throws(ObjectFileError) {
+    switch value {
+    case .callee: break
+    case .location(.external(let symbol), _):
+      let place = object.place(of: object.symbol(symbol), at: symbol)
+      if place == .section(code.section), code.range.contains(Int(clamping: object.symbol(symbol).value)) {
+        areUnknown = true
+      }
+    case .jumpTarget(let table):
+      guard let found = try table.targets(in: code, entrances, object) else {
+        areUnknown = true
+        return
+      }
+      targets[position] = found.targets
+      fields.formUnion(found.fields)
+      if let base = table.base, base.section == code.section { bases.insert(base.offset) }
+    default: areUnknown = true
+    }
   }
 
   /// Whether a jump is that of a thunk inside the function, which only branches lead to: the branches speak for it.
@@ -201,7 +197,7 @@ private struct IndirectJumps {
 
   /// Where an instruction jumps to, if that is not in the instruction itself; `nil` for all others.
   private static func target(
-    at position: Int, _ thunk: Register??, _ registers: [Value], _ code: FunctionCode, _ evaluator: Evaluator,
+    at position: Int, _ thunk: Register??, _ registers: Registers, _ code: FunctionCode, _ evaluator: Evaluator,
     _ object: borrowing ObjectFile
   ) throws(ObjectFileError) -> Value? {
     let instruction = code.instructions[position]
@@ -210,7 +206,7 @@ private struct IndirectJumps {
       return try evaluator.target(of: instruction, code, registers, object)
     case .jump(.direct), .conditionalJump(.direct):
       guard let thunk else { return nil }
-      if let register = thunk { return registers[register.number] }
+      if let register = thunk { return registers[register] }
       // A thunk that returns to what was pushed.
       guard position > 0, code.block(of: position) == code.block(of: position - 1) else { return .unknown }
       return evaluator.pushed(by: code.instructions[position - 1], code, object)
@@ -223,80 +219,122 @@ private struct IndirectJumps {
   }
 }
 
+extension [Int: FunctionCode.JumpTargets] {
+  /// Adds targets of jumps. Returns whether all were there already.
+  fileprivate mutating func add(_ found: Self) -> Bool {
+    let before = self
+    for (position, targets) in found { self[position, default: FunctionCode.JumpTargets()].formUnion(targets) }
+    return self == before
+  }
+}
+
+/// Where a jump through a table leads, and the fields of data that say so.
+private struct TableContents {
+  var targets = FunctionCode.JumpTargets()
+  var fields: Set<Place> = []
+
+  /// Adds a target of which a field, or a constant, says that it is in a section.
+  mutating func add(_ target: Int, in section: SectionIndex, _ code: FunctionCode) {
+    if section == code.section, code.range.contains(target) {
+      targets.places.insert(target)
+    } else {
+      targets.leavesFunction = true
+    }
+  }
+}
+
 extension JumpTable {
   /// The places in a function that the table leads to; `nil` where the table cannot be read.
+  ///
+  /// The table ends where the comparison in front of the jump says. Where that is not understood, it may go on behind a label: that may as
+  /// well be an address in its middle which an index is added to.
   fileprivate func targets(
     in code: FunctionCode, _ entrances: Entrances, _ object: borrowing ObjectFile
-  ) throws(ObjectFileError) -> [Int]? {
+  ) throws(ObjectFileError) -> TableContents? {
     let section = object[table.section]
     guard table.offset >= 0, table.offset < section.contentSize else { return nil }
-    let label = entrances.end(ofArrayAt: table.offset, in: table.section) ?? .max
-    let end = min(section.contentSize, label)
-    let fields = try relocatedFields(of: table.section, from: table.offset, to: section.contentSize, object)
-    guard let base else {
-      // Constant addresses are entrances already. What a program can write is anything.
-      let isConstant =
-        !section.flags.contains(.write) || object.name(of: section.index, hasPrefix: Array(".data.rel.ro".utf8))
-      let slots = stride(from: table.offset, to: max(table.offset + element.size, end), by: element.size)
-      return isConstant && slots.allSatisfy { fields[$0] != nil || $0 >= end - element.size + 1 } && !fields.isEmpty
-        ? [] : nil
-    }
-    if base == table, shift == 0 { return distances(fields, label, code) }
-    guard base.section == code.section, !section.flags.contains(.write) else { return nil }
-    return constantTargets(from: base.offset, fields, code, entrances, object)
-  }
-
-  /// The targets of constants that count from a base.
-  ///
-  /// Where the comparison in front of the jump is not understood, the table may reach as far as the next object does: a label in between
-  /// may as well be an address that some index is added to. Constants behind the table's end only make entrances that are none.
-  private func constantTargets(
-    from base: Int, _ fields: [Int: (section: SectionIndex, offset: Int)], _ code: FunctionCode, _ entrances: Entrances,
-    _ object: borrowing ObjectFile
-  ) -> [Int]? {
-    let size = object[table.section].contentSize
-    let known = load.flatMap { code.position(at: $0) }.flatMap { position in
+    let entries = load.flatMap { code.position(at: $0) }.flatMap { position in
       object.withContents(of: code.section) {
         entrances.architecture.entries(loadedBy: code.instructions[position], after: code.path(to: position), in: $0)
       }
     }
-    let end =
-      known.map { table.offset + $0 * element.size }
-      ?? min(size, entrances.objectEnd(at: table.offset, in: table.section) ?? .max)
-    guard end <= size, !fields.keys.contains(where: { $0 < end }) else { return nil }
+    let known = entries.map { table.offset + $0 * element.size }
+    guard let base else {
+      // What a program can write is anything.
+      let isConstant =
+        !section.flags.contains(.write) || object.name(of: section.index, hasPrefix: Array(".data.rel.ro".utf8))
+      return isConstant ? try addresses(known, code, entrances, object) : nil
+    }
+    if base == table, shift == 0 { return try distances(known, code, entrances, object) }
+    guard base.section == code.section, !section.flags.contains(.write) else { return nil }
+    return try constantTargets(from: base.offset, known, code, entrances, object)
+  }
+
+  /// The first place behind the table's start where a label may end it.
+  private func label(_ entrances: Entrances, _ object: borrowing ObjectFile) -> Int {
+    min(object[table.section].contentSize, entrances.end(ofArrayAt: table.offset, in: table.section) ?? .max)
+  }
+
+  /// The targets of addresses, each a relocated field.
+  private func addresses(
+    _ known: Int?, _ code: FunctionCode, _ entrances: Entrances, _ object: borrowing ObjectFile
+  ) throws(ObjectFileError) -> TableContents? {
+    let end = known ?? max(table.offset + 1, label(entrances, object) - element.size + 1)
+    var found = TableContents()
+    var slot = table.offset
+    for field in try fields(to: known ?? .max, entrances, object) where field.offset >= slot {
+      let isInFunction = field.target.section == code.section && code.range.contains(field.target.offset)
+      guard field.offset == slot, slot < end || isInFunction else { break }
+      if slot < end { found.fields.insert(Place(section: table.section, offset: slot)) }
+      found.add(field.target.offset, in: field.target.section, code)
+      slot += element.size
+    }
+    return slot >= end ? found : nil
+  }
+
+  /// The targets of constants that count from a base. Constants behind the table's end only make entrances that are none.
+  private func constantTargets(
+    from base: Int, _ known: Int?, _ code: FunctionCode, _ entrances: Entrances, _ object: borrowing ObjectFile
+  ) throws(ObjectFileError) -> TableContents? {
+    let size = object[table.section].contentSize
+    let end = known ?? min(size, entrances.objectEnd(at: table.offset, in: table.section) ?? .max)
+    guard end <= size, try fields(to: end, entrances, object).isEmpty else { return nil }
     return object.withContents(of: table.section) { bytes in
-      var targets: [Int] = []
+      var found = TableContents()
       for field in stride(from: table.offset, to: end - element.size + 1, by: element.size) {
         guard let value = self.value(at: field, in: bytes) else { return nil }
         let target = base &+ (value &<< shift)
         if code.range.contains(target) {
-          targets.append(target)
+          found.targets.places.insert(target)
         } else if known != nil {
           return nil
         }
       }
-      return targets
+      return found
     }
   }
 
   /// The targets of distances from the table's start, each a relocated field.
-  private func distances(_ fields: [Int: (section: SectionIndex, offset: Int)], _ label: Int, _ code: FunctionCode)
-    -> [Int]?
-  {
-    guard element.size == 4, !fields.isEmpty else { return nil }
-    var targets: [Int] = []
-    var field = table.offset
-    // A label may be a few bytes off; behind it, only what leads to an instruction counts.
-    while let place = fields[field] {
-      let target = place.offset &- (field - table.offset)
-      if place.section == code.section, code.range.contains(target),
-        field < label || code.position(at: target) != nil
-      {
-        targets.append(target)
+  private func distances(
+    _ known: Int?, _ code: FunctionCode, _ entrances: Entrances, _ object: borrowing ObjectFile
+  ) throws(ObjectFileError) -> TableContents? {
+    guard element.size == 4 else { return nil }
+    let end = known ?? max(table.offset + 1, label(entrances, object) - element.size + 1)
+    var found = TableContents()
+    var slot = table.offset
+    for field in try fields(to: known ?? .max, entrances, object) where field.offset >= slot {
+      guard field.offset == slot else { break }
+      let target = field.target.offset &- (slot - table.offset)
+      if slot < end {
+        found.fields.insert(Place(section: table.section, offset: slot))
+        found.add(target, in: field.target.section, code)
+      } else if field.target.section == code.section, code.position(at: target) != nil {
+        // Behind a label, only what leads to an instruction counts.
+        found.targets.places.insert(target)
       }
-      field += element.size
+      slot += element.size
     }
-    return targets
+    return slot >= end ? found : nil
   }
 
   private func value(at offset: Int, in bytes: Span<UInt8>) -> Int? {
@@ -317,22 +355,34 @@ extension JumpTable {
     }
   }
 
+  /// The relocated fields from the table's start to an offset, in ascending order.
+  private func fields(
+    to end: Int, _ entrances: Entrances, _ object: borrowing ObjectFile
+  ) throws(ObjectFileError) -> ArraySlice<DataField> {
+    // A table among code is rare: its relocations are among those of the code.
+    let all =
+      object[table.section].flags.contains(.execInstr)
+      ? try relocatedFields(of: table.section, object) : entrances.named.fields[table.section] ?? []
+    let start = all.partitionPoint { $0.offset >= table.offset }
+    return all[start..<max(start, all.partitionPoint { $0.offset >= end })]
+  }
+
   private func relocatedFields(
-    of section: SectionIndex, from start: Int, to end: Int, _ object: borrowing ObjectFile
-  ) throws(ObjectFileError) -> [Int: (section: SectionIndex, offset: Int)] {
-    var fields: [Int: (section: SectionIndex, offset: Int)] = [:]
+    of section: SectionIndex, _ object: borrowing ObjectFile
+  ) throws(ObjectFileError) -> [DataField] {
+    var fields: [DataField] = []
     for table in object.relocationSections(of: section) {
       try object.withRelocations(in: table) { relocations in
         for position in relocations.indices where relocations[position].type != .none {
           let relocation = relocations[position]
-          let offset = relocation.offset.rawValue
-          guard offset >= start, offset < end else { continue }
           let symbol = object.symbol(relocation.symbol)
           guard case .section(let target) = object.place(of: symbol, at: relocation.symbol) else { continue }
-          fields[offset] = (target, Int(truncatingIfNeeded: Int64(bitPattern: symbol.value) &+ relocation.addend))
+          let offset = Int(truncatingIfNeeded: Int64(bitPattern: symbol.value) &+ relocation.addend)
+          fields.append(
+            DataField(offset: relocation.offset.rawValue, target: Place(section: target, offset: offset)))
         }
       }
     }
-    return fields
+    return fields.sorted { $0.offset < $1.offset }
   }
 }

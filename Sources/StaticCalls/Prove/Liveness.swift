@@ -1,22 +1,19 @@
 import Disassembly
 
-/// Which registers' contents are still needed, by backward propagation over a function's blocks. "Needed" is said where in doubt:
+/// Whether registers' contents are still needed, by a search along all ways that lead on from a place. "Needed" is said where in doubt:
 /// not needed is a register that is replaced or that ends with a return on every way.
 struct Liveness {
   private let code: FunctionCode
   private let architecture: any Architecture.Type
-  private let changes: Changes
   /// The registers that branches to thunks go through; see ``FunctionProof/thunks``.
   private let thunks: [Int: Register?]
-  /// Whether only branches to a register count as a need.
-  private let countsBranchesOnly: Bool
+  /// The positions of instructions whose registers something outside of the program looks at.
+  private let namedInstructions: Set<Int>
+  /// The blocks where control may arrive from anywhere in the function.
+  private let arrivals: [Int]
   /// Whether an exception may lead to code outside of the function that finds the preserved registers.
   private let hasLandingPads: Bool
-  /// What is needed at the start of each block.
-  private var starts: [Needs]
-  /// Where control may arrive from anywhere in the function, and what is needed there.
-  private let arrivals: Set<Int>
-  private var unseen = Needs()
+  var changes = Changes()
 
   /// Instructions that are to be changed, by their positions.
   struct Changes {
@@ -26,115 +23,99 @@ struct Liveness {
     var removed: Set<Int> = []
   }
 
-  /// Registers that are needed, by what needs them.
-  private struct Needs: Equatable {
-    /// An instruction names the register.
-    var named: RegisterSet = []
-    /// A called function may look at it.
-    var called: RegisterSet = []
-
-    mutating func formUnion(_ other: Needs) {
-      named.formUnion(other.named)
-      called.formUnion(other.called)
-    }
-  }
-
-  init(_ proof: FunctionProof, _ changes: Changes, hasLandingPads: Bool, countsBranchesOnly: Bool = false) {
+  init(_ proof: FunctionProof) {
     code = proof.code
     architecture = proof.evaluator.architecture
     thunks = proof.thunks
-    arrivals = proof.arrivals
-    self.changes = changes
-    self.hasLandingPads = hasLandingPads
-    self.countsBranchesOnly = countsBranchesOnly
-    starts = code.blocks.map { _ in Needs() }
-    settle()
+    namedInstructions = proof.namedInstructions
+    arrivals = Set(proof.arrivals.compactMap { proof.code.position(at: $0) }.map { proof.code.block(of: $0) }).sorted()
+    hasLandingPads = proof.hasLandingPads
   }
 
-  /// Works from the ends of the function to its start until nothing changes any more.
-  private mutating func settle() {
-    var predecessors = [[Int]](repeating: [], count: code.blocks.count)
-    for (number, block) in code.blocks.enumerated() {
-      for successor in block.successors { predecessors[successor].append(number) }
+  /// What an instruction does with what a register holds.
+  private enum Effect {
+    case needs
+    /// Nothing behind the instruction finds the old contents.
+    case ends
+    /// Behind it the contents may still be looked at: by called functions too, or only by what names the register.
+    case passes(toCallees: Bool)
+  }
+
+  /// Whether a register is needed behind an instruction. With `countsBranchesOnly`, only branches that name it and called functions count.
+  func isNeeded(_ register: Register, behind position: Int, countsBranchesOnly: Bool = false) -> Bool {
+    // For each block whether it is to be looked at, or was: 1 if only what names the register counts there, else 2.
+    var seen = [UInt8](repeating: 0, count: code.blocks.count)
+    var work: [(block: Int, position: Int, reachesCallees: Bool)] = []
+    func enter(_ block: Int, reachesCallees: Bool) {
+      let state: UInt8 = reachesCallees ? 2 : 1
+      guard seen[block] < state else { return }
+      seen[block] = state
+      work.append((block, code.blocks[block].range.lowerBound, reachesCallees))
     }
-    var isWaiting = [Bool](repeating: true, count: code.blocks.count)
-    var work = Array(code.blocks.indices)
-    while let number = work.popLast() {
-      isWaiting[number] = false
-      let start = needs(of: number, downTo: code.blocks[number].range.lowerBound)
-      guard start != starts[number] else { continue }
-      starts[number] = start
-      var changed = predecessors[number]
-      if arrivals.contains(code.instructions[code.blocks[number].range.lowerBound].offset) {
-        let before = unseen
-        unseen.formUnion(start)
-        if unseen != before { changed = Array(code.blocks.indices) }
+    for block in arrivals { enter(block, reachesCallees: true) }
+    work.append((code.block(of: position), position + 1, true))
+    search: while let (block, start, reached) = work.popLast() {
+      var reachesCallees = reached
+      for position in start..<code.blocks[block].range.upperBound {
+        switch effect(of: position, on: register, reachesCallees, countsBranchesOnly) {
+        case .needs: return true
+        case .ends: continue search
+        case .passes(let toCallees): reachesCallees = toCallees
+        }
       }
-      for block in changed where !isWaiting[block] {
-        isWaiting[block] = true
-        work.append(block)
+      if code.blocks[block].leavesUnseen {
+        // Behind a call at the end of a function there is nothing: it does not return.
+        let endsInCall = code.instructions[code.blocks[block].range.upperBound - 1].flow.kind == .call
+        if !endsInCall || reachesCallees { return true }
       }
+      for successor in code.blocks[block].successors { enter(successor, reachesCallees: reachesCallees) }
     }
+    return false
   }
 
-  /// Whether a register is needed behind an instruction.
-  func isNeeded(_ register: Register, behind position: Int) -> Bool {
-    let needs = needs(of: code.block(of: position), downTo: position + 1)
-    return needs.named.union(needs.called).contains(register)
-  }
-
-  /// What is needed in front of the instruction at `position`, which belongs to a block or is the end of it.
-  private func needs(of block: Int, downTo position: Int) -> Needs {
-    let range = code.blocks[block].range
-    var needs = Needs()
-    if code.blocks[block].leavesUnseen {
-      // Behind a call at the end of a function there is nothing: it does not return.
-      let endsInCall = code.instructions[range.upperBound - 1].flow.kind == .call
-      needs = Needs(named: endsInCall ? [] : .all, called: .all)
-    }
-    for successor in code.blocks[block].successors { needs.formUnion(starts[successor]) }
-    needs.formUnion(unseen)
-    for current in stride(from: range.upperBound - 1, through: position, by: -1) {
-      self.needs(of: current, &needs)
-      needs.formUnion(unseen)
-    }
-    return needs
-  }
-
-  /// Carries needs backward over one instruction.
-  private func needs(of position: Int, _ needs: inout Needs) {
-    if changes.removed.contains(position) { return }
+  private func effect(
+    of position: Int, on register: Register, _ reachesCallees: Bool, _ countsBranchesOnly: Bool
+  ) -> Effect {
+    if namedInstructions.contains(position) { return .needs }
+    if changes.removed.contains(position) { return .passes(toCallees: reachesCallees) }
     let instruction = code.instructions[position]
     let isDirected = changes.directed.contains(position)
+    if !isDirected, names(position, register, countsBranchesOnly) { return .needs }
     switch instruction.flow {
     case .next, .trap:
-      needs.named.subtract(instruction.effects.overwrites)
-      needs.called.subtract(instruction.effects.overwrites)
+      return instruction.effects.overwrites.contains(register) ? .ends : .passes(toCallees: reachesCallees)
     case .call where isDirected:
+      let isLookedAt =
+        handedOver(at: position).contains(register) || hasLandingPads && architecture.calleeSaved.contains(register)
+      if reachesCallees, isLookedAt { return .needs }
       // What its callee need not preserve may still be there (preserve_most); but no later callee is meant to find it.
-      needs.called.formIntersection(architecture.calleeSaved.union(architecture.arguments))
-      needs.called.formUnion(handedOver(at: position))
-      if hasLandingPads { needs.called.formUnion(architecture.calleeSaved) }
+      let isKept = architecture.calleeSaved.union(architecture.arguments).contains(register)
+      return .passes(toCallees: reachesCallees && isKept)
     case .call:
       // Compilers know of functions in the same file what they keep (-fipa-ra), and there are other conventions
       // (preserve_none, the kernel's helpers): any register may be kept, and looked at.
-      needs.called = .all
+      return reachesCallees ? .needs : .passes(toCallees: false)
     case .jump, .conditionalJump:
-      let stays = instruction.flow.continues || code.target(of: instruction) != nil
-      if !stays { needs = Needs() }
-      if isDirected {
-        needs.called.formUnion(handedOver(at: position).union(architecture.calleeSaved))
-      } else if code.target(of: instruction) == nil {
-        needs.called = .all
-      }
+      let isInside = code.target(of: instruction) != nil || code.jumps[position]?.leavesFunction == false
+      let isLookedAt =
+        isDirected
+        ? handedOver(at: position).union(architecture.calleeSaved).contains(register) : !isInside
+      if reachesCallees, isLookedAt { return .needs }
+      return isInside || instruction.flow.continues ? .passes(toCallees: reachesCallees) : .ends
     case .stop:
-      needs = Needs(
-        named: [], called: architecture.arguments.union(architecture.results).union(architecture.calleeSaved))
+      let found = architecture.arguments.union(architecture.results).union(architecture.calleeSaved)
+      return reachesCallees && found.contains(register) ? .needs : .ends
     }
-    guard !isDirected, !countsBranchesOnly || instruction.flow.kind != nil else { return }
-    needs.named.formUnion(instruction.effects.reads)
+  }
+
+  /// Whether an instruction names a register whose contents it needs.
+  private func names(_ position: Int, _ register: Register, _ countsBranchesOnly: Bool) -> Bool {
+    let instruction = code.instructions[position]
+    if countsBranchesOnly, instruction.flow.kind == nil { return false }
+    if instruction.effects.reads.contains(register) { return true }
     // The register of a thunk is an operand that only the thunk's name tells.
-    if let operand = thunks[position] { needs.named.formUnion(operand.map { RegisterSet($0) } ?? .all) }
+    guard instruction.flow.kind != nil, let operand = thunks[position] else { return false }
+    return operand.map { $0 == register } ?? true
   }
 
   /// What a trampoline's function may look at when it is called directly: anything but the register that the branch went through, for

@@ -4,6 +4,13 @@ import ObjectFile
 struct Locations {
   let architecture: any Architecture.Type
   let index: TrampolineIndex
+  let thunks: Thunks
+
+  init(_ architecture: any Architecture.Type, _ index: TrampolineIndex) {
+    self.architecture = architecture
+    self.index = index
+    thunks = Thunks(architecture)
+  }
 
   private static let tableName = Array("_GLOBAL_OFFSET_TABLE_".utf8)
 

@@ -7,24 +7,25 @@ import ObjectFile
 /// program can change is unknown; a call leaves only what its callee must preserve (the machine's psABI); where control may come
 /// from unseen, nothing is known.
 struct Propagation {
-  /// Values by register number, at the start of each block; `nil` for a block that nothing leads to.
-  private(set) var entry: [Registers?]
+  /// The registers at the start of each block; `nil` for a block that nothing leads to.
+  private var entry: [Registers?]
+  private let nothingKnown: Registers
   private let evaluator: Evaluator
-
-  typealias Registers = [Value]
-
-  static let nothingKnown = Registers(repeating: .unknown, count: 32)
 
   init(_ code: FunctionCode, _ evaluator: Evaluator, _ object: borrowing ObjectFile) throws(ObjectFileError) {
     self.evaluator = evaluator
-    entry = code.blocks.map { $0.isEntered ? Self.nothingKnown : nil }
+    let nothingKnown = Registers(ValueTable())
+    self.nothingKnown = nothingKnown
+    entry = code.blocks.map { $0.isEntered ? nothingKnown : nil }
+    var entry = entry
     var work = Array(code.blocks.indices.filter { code.blocks[$0].isEntered }.reversed())
     var isWaiting = code.blocks.map(\.isEntered)
-    var entry = entry
     func flow(_ registers: Registers, into successor: Int) {
-      let joined = entry[successor].map { zip($0, registers).map { $0.joined(with: $1) } } ?? registers
-      guard joined != entry[successor] else { return }
-      entry[successor] = joined
+      if entry[successor] == nil {
+        entry[successor] = registers
+      } else if entry[successor]?.join(registers) != true {
+        return
+      }
       guard !isWaiting[successor] else { return }
       isWaiting[successor] = true
       work.append(successor)
@@ -33,12 +34,14 @@ struct Propagation {
       isWaiting[number] = false
       guard var registers = entry[number] else { continue }
       for position in code.blocks[number].range {
+        guard let landing = code.landings[position] else {
+          _ = try step(code, position, &registers, object)
+          continue
+        }
         let before = registers
         let made = try step(code, position, &registers, object)
         // A load of an address that only a call needs goes away with the call's becoming direct: it leads nowhere.
-        if let landing = code.landings[position], made?.belongsToCall != true,
-          evaluator.mayThrow(code.instructions[position], code, object)
-        {
+        if made?.belongsToCall != true, evaluator.mayThrow(code.instructions[position], code, object) {
           flow(keptByUnwinding(before), into: landing)
           flow(keptByUnwinding(registers), into: landing)
         }
@@ -50,10 +53,14 @@ struct Propagation {
 
   /// What is still known at a landing pad: the unwinder restores the registers that a function preserves, and nothing else.
   private func keptByUnwinding(_ registers: Registers) -> Registers {
-    registers.enumerated().map { number, value in
-      evaluator.architecture.calleeSaved.contains(Register(number)) ? value.afterWrite : .unknown
-    }
+    var kept = registers
+    kept.forget(RegisterSet.all.subtracting(evaluator.architecture.calleeSaved))
+    kept.update(\.afterWrite)
+    return kept
   }
+
+  /// Whether something leads to a block.
+  func reaches(block: Int) -> Bool { entry[block] != nil }
 
   /// Whether code that does something is led to by nothing: there are ways into it that are not seen.
   func missesCode(of code: FunctionCode) -> Bool {
@@ -71,12 +78,18 @@ struct Propagation {
     _ code: FunctionCode, _ object: borrowing ObjectFile,
     _ body: (_ position: Int, _ registers: Registers) throws(ObjectFileError) -> Void
   ) throws(ObjectFileError) {
-    for (number, block) in code.blocks.enumerated() {
-      var registers = entry[number] ?? Self.nothingKnown
-      for position in block.range {
-        try body(position, registers)
-        _ = try step(code, position, &registers, object)
-      }
+    for number in code.blocks.indices { try forEach(inBlock: number, code, object, body) }
+  }
+
+  /// The same for the instructions of one block.
+  func forEach(
+    inBlock number: Int, _ code: FunctionCode, _ object: borrowing ObjectFile,
+    _ body: (_ position: Int, _ registers: Registers) throws(ObjectFileError) -> Void
+  ) throws(ObjectFileError) {
+    var registers = entry[number] ?? nothingKnown
+    for position in code.blocks[number].range {
+      try body(position, registers)
+      _ = try step(code, position, &registers, object)
     }
   }
 
@@ -85,19 +98,22 @@ struct Propagation {
     _ code: FunctionCode, _ position: Int, _ registers: inout Registers, _ object: borrowing ObjectFile
   ) throws(ObjectFileError) -> Value? {
     let instruction = code.instructions[position]
-    let before = registers
-    let made = try evaluator.value(madeBy: instruction, code, registers, object)
-    if instruction.flow.kind == .call {
+    let made = try evaluator.value(madeBy: position, code, registers, object)
+    let isCall = instruction.flow.kind == .call
+    if isCall || registers.holdKeyWord && evaluator.mayWriteKey(instruction, code, registers, object) {
+      registers.update(\.afterWrite)
+    }
+    if isCall {
       let kept = evaluator.isOwnSubroutine(instruction, code, object) ? [] : evaluator.architecture.calleeSaved
-      for number in registers.indices where !kept.contains(Register(number)) { registers[number] = .unknown }
+      registers.forget(RegisterSet.all.subtracting(kept))
     }
-    if instruction.flow.kind == .call || evaluator.mayWriteKey(instruction, code, before, object) {
-      for number in registers.indices { registers[number] = registers[number].afterWrite }
-    }
-    for number in registers.indices where instruction.effects.writes.contains(Register(number)) {
-      registers[number] = .unknown
-    }
-    if let made { registers[made.register.number] = made.value }
+    registers.forget(instruction.effects.writes)
+    if let made { registers[made.register] = made.value }
     return made?.value
   }
+}
+
+extension Registers {
+  /// Whether a register holds the word of a key, which a write to memory makes an old one.
+  fileprivate var holdKeyWord: Bool { held.members.contains { self[$0].possibleCallee?.isKeyWord == true } }
 }

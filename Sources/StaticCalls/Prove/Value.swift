@@ -1,7 +1,7 @@
 import ObjectFile
 
 /// What is known of the contents of a register at one place of a function.
-enum Value: Equatable {
+enum Value: Hashable {
   case unknown
   /// A branch to it calls the trampoline.
   case callee(Callee)
@@ -70,7 +70,7 @@ enum Value: Equatable {
 }
 
 /// What a branch to a register calls.
-struct Callee: Equatable {
+struct Callee: Hashable {
   /// Number of the trampoline in ``TrampolineIndex/trampolines``.
   var trampoline: Int
   /// How its address came into the register.
@@ -92,7 +92,7 @@ struct Callee: Equatable {
 }
 
 /// A place that a relocation can name.
-enum Location: Equatable {
+enum Location: Hashable {
   case trampoline(Int)
   /// The key of a trampoline.
   case key(Int)
@@ -116,7 +116,7 @@ struct Place: Hashable {
 }
 
 /// How a jump finds its target: an element of a table, widened, shifted to the left and added to a base.
-struct JumpTable: Equatable {
+struct JumpTable: Hashable {
   var table: Place
   var element: Element
   /// `nil` where the elements are addresses.

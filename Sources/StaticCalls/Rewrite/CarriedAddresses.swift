@@ -19,7 +19,7 @@ struct CarriedAddresses {
     }
     let function = Function(
       instructions: stretch.instructions, relocations: relocations, architecture: locations.architecture,
-      thunks: FunctionProof.thunks(in: stretch, relocations, locations.architecture, object))
+      thunks: locations.thunks.thunks(in: stretch, relocations, object))
     mayReachBranch = relocations.contains { relocation in
       guard locations.index.target(of: relocation.relocation.symbol) != nil else { return false }
       return stretch.position(of: relocation.offset).map { function.mayReachBranch(from: $0) } ?? true

@@ -11,7 +11,7 @@ struct GapClosing {
   private let branch: IndirectBranch
   private let proof: FunctionProof
   private let entrances: Entrances
-  private let changes: Liveness.Changes
+  private let liveness: Liveness
 
   /// Why the gap cannot be closed.
   struct Reason: Error {
@@ -23,11 +23,11 @@ struct GapClosing {
   private var code: FunctionCode { proof.code }
   private var architecture: any Architecture.Type { proof.evaluator.architecture }
 
-  init(_ branch: IndirectBranch, _ proof: FunctionProof, _ entrances: Entrances, _ changes: Liveness.Changes) {
+  init(_ branch: IndirectBranch, _ proof: FunctionProof, _ entrances: Entrances, _ liveness: Liveness) {
     self.branch = branch
     self.proof = proof
     self.entrances = entrances
-    self.changes = changes
+    self.liveness = liveness
   }
 
   /// The position of the one instruction that loads the register.
@@ -47,10 +47,9 @@ struct GapClosing {
     else { return .failure(Reason(.noRoom)) }
     let call = code.instructions[branch.position]
     let range = code.instructions[load].offset..<call.end
-    let inside = (range.lowerBound + 1)..<range.upperBound
     if !isUnused(register, load) { return .failure(Reason(.registerInUse)) }
-    if entrances.namesInstruction(in: range, of: code.section) { return .failure(Reason(.namedInstruction)) }
-    guard entrances.entrances(in: inside, of: code.section).isEmpty else { return .failure(Reason(.entered)) }
+    if entrances.named.nameInstruction(in: range, of: code.section) { return .failure(Reason(.namedInstruction)) }
+    if entrances.leadInside(range, of: code.section) { return .failure(Reason(.entered)) }
     if entrances.unwinding.changesInside(range, of: code.section, butAt: call.offset) {
       return .failure(Reason(.unwindInfo))
     }
@@ -72,15 +71,13 @@ struct GapClosing {
     }
     if architecture.arguments.contains(register) { return false }
     if code.instructions[branch.position].flow.kind != .call { return !architecture.calleeSaved.contains(register) }
-    var after = changes
-    after.directed.insert(branch.position)
     // A handler of the call's own exception finds what the call preserves.
-    let hasLandingPads = entrances.unwinding.hasLandingPads(in: code.range, of: code.section)
-    if hasLandingPads, architecture.calleeSaved.contains(register) { return false }
+    if proof.hasLandingPads, architecture.calleeSaved.contains(register) { return false }
     // Where the call leaves its result, other uses are uses of the result; but who goes on to branch there may mean the address.
     let isResult = architecture.results.contains(register)
-    let liveness = Liveness(proof, after, hasLandingPads: hasLandingPads, countsBranchesOnly: isResult)
-    return !liveness.isNeeded(register, behind: load)
+    var after = liveness
+    after.changes.directed.insert(branch.position)
+    return !after.isNeeded(register, behind: load, countsBranchesOnly: isResult)
   }
 
   /// The bytes between the load and the call, as they are when they stand in the load's place.

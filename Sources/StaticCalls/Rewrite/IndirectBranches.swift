@@ -71,14 +71,14 @@ struct IndirectBranches {
         all.append(branch)
         return
       }
-      let made = try evaluator.value(madeBy: instruction, code, registers, object)
+      let made = try evaluator.value(madeBy: position, code, registers, object)
       if let made, made.value.belongsToCall { addressLoads.append(position) }
       // Copying the word on is no look at it.
       if let made, case .callee(let callee) = made.value, callee.isKeyWord { return }
       // A callee may look at its arguments.
       let passed = instruction.flow.kind == nil ? [] : evaluator.architecture.arguments
-      for number in registers.indices where instruction.effects.reads.union(passed).contains(Register(number)) {
-        guard let callee = registers[number].possibleCallee else { continue }
+      for register in registers.held.intersection(instruction.effects.reads.union(passed)).members {
+        guard let callee = registers[register].possibleCallee else { continue }
         if callee.isKeyWord { testedLoads.formUnion(callee.loads) }
         if instruction.operation == .store { storedLoads.formUnion(callee.loads) }
       }
@@ -90,7 +90,7 @@ struct IndirectBranches {
   }
 
   private static func branch(
-    at position: Int, _ proof: FunctionProof, _ registers: [Value], _ object: borrowing ObjectFile
+    at position: Int, _ proof: FunctionProof, _ registers: Registers, _ object: borrowing ObjectFile
   ) throws(ObjectFileError) -> IndirectBranch? {
     let (code, evaluator) = (proof.code, proof.evaluator)
     let instruction = code.instructions[position]
@@ -107,7 +107,7 @@ struct IndirectBranches {
     switch instruction.flow {
     case .jump(.register) where proof.endsUnusedThunk(position, object): return nil
     case .call(.register(let register)), .jump(.register(let register)), .conditionalJump(.register(let register)):
-      return found(registers[register.number], .register, register, architecture.name(of: register))
+      return found(registers[register], .register, register, architecture.name(of: register))
     case .call(.memory), .jump(.memory), .conditionalJump(.memory):
       return found(
         try evaluator.target(of: instruction, code, registers, object), .table, instruction.memory?.base, "GOT")
@@ -115,7 +115,7 @@ struct IndirectBranches {
       guard case .some(.some(let register)) = proof.thunks[position] else { return nil }
       let name = code.relocation(in: instruction).map { object.name(of: $0.relocation.symbol) }
       return found(
-        registers[register.number], .thunk(architecture.thunkShape), register,
+        registers[register], .thunk(architecture.thunkShape), register,
         name ?? "a thunk for \(architecture.name(of: register))")
     case .next, .trap, .stop: return nil
     }

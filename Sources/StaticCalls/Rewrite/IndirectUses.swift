@@ -10,6 +10,7 @@ struct IndirectUses: ~Copyable {
   /// Whether a program can load a trampoline's address from data.
   private let keepsAddressesInData: Bool
   /// Collected when first needed: most objects have only direct calls.
+  private var named: NamedPlaces?
   private var entrances: Entrances?
 
   init(
@@ -17,7 +18,7 @@ struct IndirectUses: ~Copyable {
     _ object: borrowing ObjectFile
   ) {
     self.keepsAddressesInData = keepsAddressesInData
-    locations = Locations(architecture: architecture(of: object.machine), index: index)
+    locations = Locations(architecture(of: object.machine), index)
     self.options = options
     self.sections = sections
   }
@@ -38,7 +39,7 @@ struct IndirectUses: ~Copyable {
     let entrances = try collectEntrances(&code, object)
     let evaluator = Evaluator(
       architecture: locations.architecture, locations: locations,
-      functionStarts: entrances.functionStarts)
+      functionStarts: entrances.named.functionStarts)
     let proof = try FunctionProof(stretch, all[first..<end], entrances, evaluator, object)
     return try Rewriter(proof, entrances, role: role, options, object)
   }
@@ -47,8 +48,16 @@ struct IndirectUses: ~Copyable {
     _ code: inout CodeReader, _ object: borrowing ObjectFile
   ) throws(ObjectFileError) -> Entrances {
     if let entrances { return entrances }
-    let new = try Entrances(to: sections, in: object, &code, options)
+    let new = try Entrances(to: sections, namedPlaces(object), in: object, &code)
     entrances = new
+    return new
+  }
+
+  /// What symbols and data name in the code.
+  mutating func namedPlaces(_ object: borrowing ObjectFile) throws(ObjectFileError) -> NamedPlaces {
+    if let named { return named }
+    let new = try NamedPlaces(in: sections, of: object, options)
+    named = new
     return new
   }
 }

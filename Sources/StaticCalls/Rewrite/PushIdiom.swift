@@ -50,7 +50,7 @@ struct PushIdiom {
     let isJumpedTo = code.instructions.contains {
       $0.flow.kind != .call && (code.target(of: $0).map { inside.contains($0) } ?? false)
     }
-    guard !isJumpedTo, entrances.entrances(in: inside, of: code.section).isEmpty,
+    guard !isJumpedTo, !entrances.leadInside((inside.lowerBound - 1)..<inside.upperBound, of: code.section),
       proof.tableTargets.allSatisfy({ !inside.contains($0) })
     else { return nil }
   }

@@ -15,7 +15,7 @@ struct Rewriter {
   private(set) var storedLoads: Set<Int> = []
   /// The instructions that complete an address which some branch goes to, as section offsets.
   private(set) var usedLoads: Set<Int> = []
-  private var changes = Liveness.Changes()
+  private var liveness: Liveness
   /// The section offsets of code that moves to make room.
   private var moved: [Range<Int>] = []
 
@@ -30,6 +30,7 @@ struct Rewriter {
     self.entrances = entrances
     self.options = options
     self.role = role
+    liveness = Liveness(proof)
     let branches = try IndirectBranches(proof, object)
     for branch in branches.all { usedLoads.formUnion(branch.callee.loads) }
     storedLoads = branches.storedLoads
@@ -48,7 +49,7 @@ struct Rewriter {
     }
     // What stays in its place is decided first: it reads no register any more, and loads may give room to others.
     for (branch, outcome) in outcomes {
-      if case .rewritten = outcome { changes.directed.insert(branch.position) }
+      if case .rewritten = outcome { liveness.changes.directed.insert(branch.position) }
     }
     for position in outcomes.indices {
       guard case .needsRoom = outcomes[position].outcome else { continue }
@@ -87,10 +88,8 @@ struct Rewriter {
     let instruction = code.instructions[branch.position]
     let bytes = instruction.offset..<instruction.end
     if let reason = reasonToLeave(branch, branches, object) { return .left(reason) }
-    if entrances.namesInstruction(in: bytes, of: section) { return .left(.namedInstruction) }
-    if !entrances.entrances(in: (bytes.lowerBound + 1)..<bytes.upperBound, of: section).isEmpty {
-      return .left(.entered)
-    }
+    if entrances.named.nameInstruction(in: bytes, of: section) { return .left(.namedInstruction) }
+    if entrances.leadInside(bytes, of: section) { return .left(.entered) }
     return object.withContents(of: section) { contents in
       if case .thunk = branch.route { return retarget(branch, instruction, contents) }
       guard let direct = architecture.directForm(of: instruction, in: contents) else { return .needsRoom }
@@ -204,7 +203,7 @@ struct Rewriter {
     guard role != .leftOut, options.rewritesCalls else { return site }
     if let obstacle = proof.obstacle {
       site.status = .left(obstacle.code)
-    } else if entrances.namesInstruction(in: idiom.range, of: section) {
+    } else if entrances.named.nameInstruction(in: idiom.range, of: section) {
       site.status = .left(.namedInstruction)
     } else if let rewrite = idiom.rewrite(to: trampoline) {
       site.status = .convertible(rewrite)
@@ -216,7 +215,7 @@ struct Rewriter {
 
   private mutating func closeGap(before branch: IndirectBranch, _ object: borrowing ObjectFile) -> Outcome {
     if branch.register == nil { return .left(.noRoom) }
-    let closing = GapClosing(branch, proof, entrances, changes)
+    let closing = GapClosing(branch, proof, entrances, liveness)
     switch closing.plan(object) {
     case .failure(let reason): return .left(reason.code)
     case .success(let rewrite):
@@ -224,8 +223,8 @@ struct Rewriter {
       let range = rewrite.edit.patches[0].range
       guard !moved.contains(where: { $0.overlaps(range) }) else { return .left(.noRoom) }
       moved.append(range)
-      changes.directed.insert(branch.position)
-      if let load = closing.load { changes.removed.insert(load) }
+      liveness.changes.directed.insert(branch.position)
+      if let load = closing.load { liveness.changes.removed.insert(load) }
       return .rewritten(rewrite)
     }
   }
@@ -234,25 +233,24 @@ struct Rewriter {
 
   /// Turns loads into nops that nobody needs any more. A load that nobody needed before either is the compiler's own affair.
   private mutating func removeDeadLoads(_ loads: [Int], _ object: borrowing ObjectFile) {
-    guard !changes.directed.isEmpty, proof.obstacle == nil else { return }
-    let hasLandingPads = entrances.unwinding.hasLandingPads(in: code.range, of: section)
-    let before = Liveness(proof, Liveness.Changes(), hasLandingPads: hasLandingPads)
+    guard !liveness.changes.directed.isEmpty, proof.obstacle == nil else { return }
+    let before = Liveness(proof)
     var candidates = loads.filter { position in
-      guard !changes.removed.contains(position), let register = code.instructions[position].destination else {
+      guard !liveness.changes.removed.contains(position), let register = code.instructions[position].destination else {
         return false
       }
       let bytes = code.instructions[position].offset..<code.instructions[position].end
       if moved.contains(where: { $0.overlaps(bytes) }) { return false }
-      return before.isNeeded(register, behind: position) && !entrances.namesInstruction(in: bytes, of: section)
+      return before.isNeeded(register, behind: position)
+        && !entrances.named.nameInstruction(in: bytes, of: section)
     }
     while true {
-      let liveness = Liveness(proof, changes, hasLandingPads: hasLandingPads)
       let dead = candidates.filter { position in
         code.instructions[position].destination.map { !liveness.isNeeded($0, behind: position) } ?? false
       }
       guard !dead.isEmpty else { return }
       candidates.removeAll { dead.contains($0) }
-      changes.removed.formUnion(dead)
+      liveness.changes.removed.formUnion(dead)
       for position in dead { remove(position) }
     }
   }
