@@ -34,9 +34,10 @@ func promisesTable(_ object: borrowing ObjectFile, _ options: Options) -> Bool {
   return !object.sections.contains { object.name(of: $0.index, is: name) }
 }
 
-/// Makes the survey of an object: trampolines, then references, then call sites, then the table.
+/// Makes the survey of an object: trampolines, then references, then call sites, then the table. Without `followsAddresses`, of the call
+/// sites there are only those that are direct.
 func surveyObject(
-  _ object: borrowing ObjectFile, _ options: Options, includingData: Bool = false
+  _ object: borrowing ObjectFile, _ options: Options, includingData: Bool = false, followsAddresses: Bool = true
 ) throws -> Survey {
   let table = try ExistingTable(in: object, options)
   // Most objects have no static calls: one search through the symbols' names answers for them.
@@ -53,7 +54,8 @@ func surveyObject(
   let involved = references.referring.union(withTrampolines)
   var resolver = try CallSiteResolver(
     index, references, in: involved,
-    keepsAddressesInData: !references.inData.isEmpty || options.callsThroughKeys, options, object)
+    keepsAddressesInData: !references.inData.isEmpty || options.callsThroughKeys,
+    followsAddresses: followsAddresses, options, object)
   var next = references.inCode.startIndex
   for (section, role) in references.code where involved.contains(section) {
     let start = next

@@ -98,6 +98,10 @@ enum AArch64: Architecture {
       default: return nil
       }
     }
+    // ldar and ldapr, which order what is read behind them.
+    if word & 0xffff_fc00 == 0xc8df_fc00 || word & 0xffff_fc00 == 0xf8bf_c000 {
+      return type == nil ? register(word, at: 5).map { (.memory(base: $0, displacement: 0), .m11) } : nil
+    }
     if word & 0xff80_03e0 == 0x9100_03e0 { return type == nil ? (.stackPointer, .c) : nil }  // add Xd, sp, #imm
     if let base = register(word, at: 5) {
       if word & 0xffc0_0000 == 0x9100_0000 {  // add Xd, Xn, #imm
@@ -182,6 +186,42 @@ enum AArch64: Architecture {
       }
     }
     return nil
+  }
+
+  /// Loads and stores with an index, and additions of a constant (Arm ARM C4.1).
+  static func stackPointerChange(by instruction: Instruction, in code: Span<UInt8>) -> Int? {
+    guard let word = code.littleEndian(UInt32.self, at: instruction.offset) else { return nil }
+    let (destination, base) = (word & 31, word >> 5 & 31)
+    if word & 0x1f80_0000 == 0x1100_0000 {  // add, sub with an immediate; with the S bit, register 31 is no stack pointer
+      guard destination == 31, word & 0x2000_0000 == 0 else { return 0 }
+      let amount = Int(word >> 10 & 0xfff) << (word >> 22 & 1 == 1 ? 12 : 0)
+      return base == 31 ? (word & 0x4000_0000 == 0 ? amount : -amount) : nil
+    }
+    // add, sub with an extended register; and, orr, eor with an immediate.
+    if word & 0x1fe0_0000 == 0x0b20_0000, destination == 31, word & 0x2000_0000 == 0 { return nil }
+    if word & 0x1f80_0000 == 0x1200_0000, destination == 31, word & 0x6000_0000 != 0x6000_0000 { return nil }
+    guard word & 0x0a00_0000 == 0x0800_0000, base == 31 else { return 0 }
+    if word & 0x3a00_0000 == 0x2800_0000 {  // pairs
+      guard word & 0x0080_0000 != 0 else { return 0 }
+      let isVector = word & 0x0400_0000 != 0
+      let size = isVector ? 4 << Int(word >> 30) : word & 0x8000_0000 == 0 ? 4 : 8
+      return Int(Int32(bitPattern: word << 10) >> 25) * size
+    }
+    if word & 0x3b20_0400 == 0x3800_0400 { return Int(Int32(bitPattern: word << 11) >> 23) }  // pre- and post-indexed
+    return word & 0x3b00_0000 == 0x3800_0000 || word & 0x3b00_0000 == 0x3900_0000 ? 0 : nil
+  }
+
+  /// `nop` and `b`.
+  static func isPlaceholder(_ instruction: Instruction, in code: Span<UInt8>) -> Bool {
+    if case .jump(.direct) = instruction.flow { return true }
+    return code.littleEndian(UInt32.self, at: instruction.offset) == 0xd503_201f
+  }
+
+  static func mayReadMemory(_ instruction: Instruction, in code: Span<UInt8>) -> Bool {
+    guard instruction.effects != .unknown, let word = code.littleEndian(UInt32.self, at: instruction.offset) else {
+      return true
+    }
+    return word & 0x0a00_0000 == 0x0800_0000 && word >> 5 & 31 != 31
   }
 
   /// Whether an instruction is one of the few that stand between a comparison and its branch: `mov`, `adrp`, `adr`, `add`, `movz`.

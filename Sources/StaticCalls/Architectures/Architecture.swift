@@ -46,7 +46,16 @@ protocol Architecture {
   /// Where a branch could lead that begins at an offset, whatever the bytes there are meant to be.
   static func possibleBranchTargets(at offset: Int, in code: Span<UInt8>) -> [Int]
 
-  /// How many values the index of a load from an array can have, by what was executed in front of it (the last first); `nil` where that
+  /// By how many bytes an instruction moves the stack pointer, down being negative; `nil` where that is not known.
+  static func stackPointerChange(by instruction: Instruction, in code: Span<UInt8>) -> Int?
+
+  /// Whether an instruction is a nop or a direct jump: where data names it, a program may overwrite the one with the other.
+  static func isPlaceholder(_ instruction: Instruction, in code: Span<UInt8>) -> Bool
+
+  /// Whether an instruction may read memory elsewhere than at the stack pointer.
+  static func mayReadMemory(_ instruction: Instruction, in code: Span<UInt8>) -> Bool
+
+  /// How many values the index of a load from an array, or of a jump through one, can have, by what was executed in front of it (the last first); `nil` where that
   /// does not say.
   static func entries(loadedBy load: Instruction, after path: [FunctionCode.Step], in code: Span<UInt8>) -> Int?
 
@@ -150,6 +159,9 @@ enum RelocatedField: Equatable {
   case branch(start: Int, length: Int, kind: CallKind, certainty: BranchCertainty)
   /// The displacement of a branch in a form whose target a runtime cannot change.
   case unpatchableBranch
+  /// The operand of a call or jump through the global offset table, which starts at a section offset and takes `length` bytes. The
+  /// relocation's type and the opcode together are proof: linkers change such a branch for less.
+  case tableBranch(start: Int, length: Int)
   /// Anything else.
   case other
 }

@@ -61,6 +61,7 @@ enum X86_64: Architecture {
     switch relocation.type {
     case pc8, pc16: return .unpatchableBranch
     case plt32, pc32: break
+    case gotPCRelX: return isTableBranch(relocation, code) ? .tableBranch(start: offset - 2, length: 6) : .other
     default: return .other
     }
     guard offset >= 1, offset <= code.count - 4 else { return .other }
@@ -74,6 +75,24 @@ enum X86_64: Architecture {
       return branch(from: offset - 2, length: 6, .conditionalTail, vouchedFor, code)
     default: return .other
     }
+  }
+
+  /// `ff 15` and `ff 25` before the field of R_X86_64_GOTPCRELX (psABI, B.2), where no byte in front may be a prefix that changes the
+  /// operand or its address.
+  private static func isTableBranch(_ relocation: Relocation, _ code: Span<UInt8>) -> Bool {
+    let offset = relocation.offset.rawValue
+    guard offset >= 2, offset <= code.count - 4, code[offset - 2] == 0xff,
+      code[offset - 1] == 0x15 || code[offset - 1] == 0x25
+    else { return false }
+    var position = offset - 3
+    while position >= 0 {
+      switch code[position] {
+      case 0x64, 0x65, 0x66, 0x67, 0xf0, 0xf3: return false
+      case 0x26, 0x2e, 0x36, 0x3e, 0xf2, 0x40...0x4f: position -= 1
+      default: return true
+      }
+    }
+    return true
   }
 
   private static func branch(
@@ -302,8 +321,139 @@ enum X86_64: Architecture {
 
   static func resume(after offset: Int) -> Int? { nil }
 
-  /// Jump tables of distances have relocations, which say where they end.
-  static func entries(loadedBy load: Instruction, after path: [FunctionCode.Step], in code: Span<UInt8>) -> Int? { nil }
+  /// Looks for `cmp $n, index` and the branch that is taken for greater ones (`ja`, `jae`) or not (`jbe`, `jb`), or a mask.
+  static func entries(loadedBy load: Instruction, after path: [FunctionCode.Step], in code: Span<UInt8>) -> Int? {
+    guard var index = load.memory?.index else { return nil }
+    for (number, step) in path.enumerated() {
+      if let condition = condition(of: step.instruction, in: code) {
+        // Loads and copies between the comparison and its branch leave the flags as they are.
+        let rest = path[(number + 1)...]
+        guard let compare = rest.first(where: { !$0.instruction.keepsFlags }) else { return nil }
+        let isChanged = rest.prefix { $0.instruction.keepsFlags }.contains { $0.instruction.effects.writes.contains(index) }
+        guard !isChanged, case .compare(index, let limit)? = arithmetic(of: compare.instruction, in: code), limit >= 0
+        else { continue }
+        switch (condition, step.isTaken) {
+        case (7, false), (6, true): return limit + 1  // a, be
+        case (3, false), (2, true): return limit  // ae, b
+        default: continue
+        }
+      }
+      guard step.instruction.effects.writes.contains(index) else { continue }
+      if let source = widened(by: step.instruction, in: code) {
+        index = source
+      } else if case .mask(index, let mask)? = arithmetic(of: step.instruction, in: code), mask >= 0 {
+        return mask + 1
+      } else {
+        return nil
+      }
+    }
+    return nil
+  }
+
+  /// The four bits that say on what a conditional jump depends.
+  private static func condition(of instruction: Instruction, in code: Span<UInt8>) -> UInt8? {
+    guard case .conditionalJump = instruction.flow else { return nil }
+    if instruction.length >= 6, code[instruction.end - 6] == 0x0f, code[instruction.end - 5] & 0xf0 == 0x80 {
+      return code[instruction.end - 5] & 0xf
+    }
+    return instruction.length >= 2 && code[instruction.end - 2] & 0xf0 == 0x70 ? code[instruction.end - 2] & 0xf : nil
+  }
+
+  private enum Arithmetic {
+    case compare(Register, Int)
+    case mask(Register, Int)
+  }
+
+  /// What `cmp` and `and` with an immediate do to a register of 4 or 8 bytes (SDM, CMP and AND: 83 /7 ib, 81 /7 id, 3d id; /4 and 25).
+  private static func arithmetic(of instruction: Instruction, in code: Span<UInt8>) -> Arithmetic? {
+    var position = instruction.offset
+    var rex: UInt8 = 0
+    if code[position] & 0xf0 == 0x40 {
+      rex = code[position]
+      position += 1
+    }
+    guard position + 1 < instruction.end else { return nil }
+    let opcode = code[position]
+    if opcode == 0x3d || opcode == 0x25 {
+      guard let value = code.littleEndian(Int32.self, at: position + 1) else { return nil }
+      return opcode == 0x3d ? .compare(Register(0), Int(value)) : .mask(Register(0), Int(value))
+    }
+    let modRM = code[position + 1]
+    guard opcode == 0x83 || opcode == 0x81, modRM >= 0xc0 else { return nil }
+    let register = Register(Int(modRM & 7 | (rex & 1) << 3))
+    let value =
+      opcode == 0x83
+      ? code.littleEndian(Int8.self, at: position + 2).map { Int($0) }
+      : code.littleEndian(Int32.self, at: position + 2).map { Int($0) }
+    guard let value else { return nil }
+    switch modRM >> 3 & 7 {
+    case 4: return .mask(register, value)
+    case 7: return .compare(register, value)
+    default: return nil
+    }
+  }
+
+  /// The register whose contents an instruction copies, with or without an extension: `mov`, `movzx`, `movsx`, `movslq` between registers.
+  private static func widened(by instruction: Instruction, in code: Span<UInt8>) -> Register? {
+    if let source = instruction.source, instruction.operation == .move { return source }
+    var position = instruction.offset
+    var rex: UInt8 = 0
+    if code[position] & 0xf0 == 0x40 {
+      rex = code[position]
+      position += 1
+    }
+    var isRead = code[position] == 0x8b || code[position] == 0x63
+    let isWritten = code[position] == 0x89
+    if code[position] == 0x0f, position + 1 < instruction.end, [0xb6, 0xb7, 0xbe, 0xbf].contains(code[position + 1]) {
+      position += 1
+      isRead = true
+    }
+    guard isRead || isWritten, position + 2 == instruction.end, code[position + 1] >= 0xc0 else { return nil }
+    let modRM = code[position + 1]
+    let number = isRead ? modRM & 7 | (rex & 1) << 3 : modRM >> 3 & 7 | (rex & 4) << 1
+    // Without REX the numbers 4 to 7 stand for ah to bh where a byte is read.
+    if rex == 0, number >= 4, position > instruction.offset, code[position] & 1 == 0 { return nil }
+    return Register(Int(number))
+  }
+
+  /// `push`, `pop`, and `add`, `sub` and `lea` of a constant.
+  static func stackPointerChange(by instruction: Instruction, in code: Span<UInt8>) -> Int? {
+    let stackPointer = Register(4)
+    if instruction.flow.kind == .call { return 0 }
+    guard instruction.effects.writes.contains(stackPointer) else { return 0 }
+    var position = instruction.offset
+    if code[position] & 0xf0 == 0x40 { position += 1 }
+    let (opcode, rest) = (code[position], instruction.end - position)
+    if rest == 1, opcode & 0xf8 == 0x50 { return -8 }
+    // `pop %rsp` takes the stack pointer from memory.
+    if rest == 1, opcode & 0xf8 == 0x58 { return code[instruction.offset] == 0x5c ? nil : 8 }
+    guard position > instruction.offset, code[instruction.offset] == 0x48, rest >= 3 else { return nil }
+    func value(at offset: Int) -> Int? {
+      instruction.end - offset == 1
+        ? code.littleEndian(Int8.self, at: offset).map { Int($0) }
+        : code.littleEndian(Int32.self, at: offset).map { Int($0) }
+    }
+    switch (opcode, code[position + 1]) {
+    case (0x83, 0xc4), (0x81, 0xc4): return value(at: position + 2)
+    case (0x83, 0xec), (0x81, 0xec): return value(at: position + 2).map { -$0 }
+    case (0x8d, 0x64), (0x8d, 0xa4): return code[position + 2] == 0x24 ? value(at: position + 3) : nil
+    default: return nil
+    }
+  }
+
+  /// SDM, NOP: 90, 66 90, 0f 1f /0.
+  static func isPlaceholder(_ instruction: Instruction, in code: Span<UInt8>) -> Bool {
+    if case .jump(.direct) = instruction.flow { return true }
+    let first = (instruction.offset..<instruction.end).first { code[$0] != 0x66 && code[$0] != 0x2e } ?? instruction.offset
+    return code[first] == 0x90 && first + 1 == instruction.end
+      || code[first] == 0x0f && first + 1 < instruction.end && code[first + 1] == 0x1f
+  }
+
+  static func mayReadMemory(_ instruction: Instruction, in code: Span<UInt8>) -> Bool {
+    if instruction.effects == .unknown { return true }
+    guard let memory = instruction.memory, instruction.operation != .loadAddress else { return false }
+    return memory.base != Register(4)
+  }
 
   static func patchableBytes(of branch: Instruction, in code: Span<UInt8>) -> Range<Int>? {
     let end = branch.end
@@ -387,6 +537,11 @@ enum X86_64: Architecture {
 }
 
 extension Instruction {
+  /// Whether an instruction is one of the few that stand between a comparison and its branch.
+  fileprivate var keepsFlags: Bool {
+    flow == .next && [.move, .moveSigned, .loadAddress, .store].contains(operation)
+  }
+
   /// Whether an instruction with an operand in memory reads it, as far as that is seen from its kind.
   fileprivate var isPlainRead: Bool {
     [.move, .moveSigned, .compare].contains(operation) || destination != nil && operation != .add

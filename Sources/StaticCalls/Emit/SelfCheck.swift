@@ -17,7 +17,8 @@ func selfCheck(
     known.table = try ExistingTable(in: edited.object, options)
     outcome = known
   } else {
-    outcome = try surveyObject(edited.object, options)
+    // What stays indirect has no entry: only direct branches count here.
+    outcome = try surveyObject(edited.object, options, followsAddresses: false)
   }
   // What else may be wrong with the object's groups was so before.
   let placement: Set<Code> = [.separateEntry, .mixedTables]

@@ -70,8 +70,25 @@ struct Evaluator {
     return definition?.source.readsMemory ?? true
   }
 
+  /// Whether what a key holds, loaded in front of an instruction, must not be loaded behind it: the instruction may change it, or it reads
+  /// other memory, which a program may have written before or after it wrote the key.
+  func mayOutdateKey(
+    _ position: Int, _ code: FunctionCode, _ registers: Registers, _ object: borrowing ObjectFile
+  ) -> Bool {
+    let instruction = code.instructions[position]
+    if instruction.writesMemory { return mayWriteKey(instruction, code, registers, object) }
+    return object.withContents(of: code.section) { contents in
+      guard architecture.mayReadMemory(instruction, in: contents) else { return false }
+      // What the linker puts into the global offset table does not change.
+      let relocation = code.relocations(inInstructionAt: position).first?.relocation
+      let definition = architecture.definition(by: instruction, relocation, in: contents)
+      if let definition, !definition.source.readsMemory { return false }
+      return architecture.baseOfStore(instruction, in: contents).map { registers[$0] } != .stack
+    }
+  }
+
   /// Whether an instruction may change what a key holds: it writes to memory, and that is not certainly elsewhere.
-  func mayWriteKey(
+  private func mayWriteKey(
     _ instruction: Instruction, _ code: FunctionCode, _ registers: Registers, _ object: borrowing ObjectFile
   ) -> Bool {
     guard instruction.writesMemory else { return false }
@@ -174,7 +191,7 @@ struct Evaluator {
         if let base { held(base).place } else if case .place(let place) = symbol() { place } else { nil }
       guard let place else { return .unknown }
       return element.size == 8
-        ? .jumpTarget(JumpTable(table: place, element: element)) : .element(place, element, load: load)
+        ? .jumpTarget(JumpTable(table: place, element: element, load: load)) : .element(place, element, load: load)
     case .sumWithElement(let base, let register, let shift, let widening):
       return jumpTarget(held(base), held(register), shift, widening)
         ?? (shift == 0 && widening == .whole ? jumpTarget(held(register), held(base), 0, .whole) : nil) ?? .unknown

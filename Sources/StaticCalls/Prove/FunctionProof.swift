@@ -66,11 +66,37 @@ struct FunctionProof {
     namedInstructions = Set(instructionPlaces.compactMap { code.position(at: $0) })
     let own = OwnAddresses(stretch, relocations, self.evaluator, object)
     let isBounded =
-      isSettled && !own.leadInside(range, butTo: jumps.bases)
+      isSettled && !Self.mayBecomeJump(references.filter { !jumps.fields.contains($0.field) }, code, object)
+      && !own.leadInside(range, butTo: jumps.bases)
       && (!jumps.areUnknown || own.isEmpty && !entrances.isTaken(inside: range, of: section))
     let isWhole = isBounded && !propagation.missesCode(of: code)
     obstacle = code.obstacle ?? (isWhole ? nil : .unboundedJump)
   }
+
+  /// Whether data names a nop or a jump of the function, and no other place of it close by: a program may overwrite that with a jump (a jump
+  /// label, as the kernel has them), and where it leads may be a constant that nothing tells from others.
+  private static func mayBecomeJump(
+    _ references: [DataReference], _ code: FunctionCode, _ object: borrowing ObjectFile
+  ) -> Bool {
+    object.withContents(of: code.section) { contents in
+      let architecture = StaticCalls.architecture(of: object.machine)
+      let isPlaceholder = references.map { reference in
+        code.position(at: reference.place).map {
+          architecture.isPlaceholder(code.instructions[$0], in: contents)
+        } ?? false
+      }
+      return references.indices.contains { number in
+        guard isPlaceholder[number], references[number].place != code.range.lowerBound else { return false }
+        return !references.indices.contains { other in
+          !isPlaceholder[other] && references[other].field.section == references[number].field.section
+            && (references[other].field.offset - references[number].field.offset).magnitude <= recordSize
+        }
+      }
+    }
+  }
+
+  /// How many bytes the fields of one record are apart at most, as far as they are taken for one.
+  private static let recordSize = 32
 
   /// Whether a jump is that of a thunk behind a call at the function's end, to which nothing else leads but calls. The call in front
   /// does not return, or the thunk would return to itself; and once the others are direct nobody gets there.
@@ -180,7 +206,9 @@ private struct IndirectJumps {
       targets[position] = found.targets
       fields.formUnion(found.fields)
       if let base = table.base, base.section == code.section { bases.insert(base.offset) }
-    default: areUnknown = true
+    default:
+      // Behind a whole epilogue a jump is a tail call: the function's own code finds no frame any more.
+      if !StackDepth.isBehindEpilogue(position, code, object) { areUnknown = true }
     }
   }
 

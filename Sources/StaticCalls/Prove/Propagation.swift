@@ -55,7 +55,7 @@ struct Propagation {
   private func keptByUnwinding(_ registers: Registers) -> Registers {
     var kept = registers
     kept.forget(RegisterSet.all.subtracting(evaluator.architecture.calleeSaved))
-    kept.update(\.afterWrite)
+    kept.update(\.afterAccess)
     return kept
   }
 
@@ -100,8 +100,8 @@ struct Propagation {
     let instruction = code.instructions[position]
     let made = try evaluator.value(madeBy: position, code, registers, object)
     let isCall = instruction.flow.kind == .call
-    if isCall || registers.holdKeyWord && evaluator.mayWriteKey(instruction, code, registers, object) {
-      registers.update(\.afterWrite)
+    if isCall || registers.holdKeyWord && evaluator.mayOutdateKey(position, code, registers, object) {
+      registers.update(\.afterAccess)
     }
     if isCall {
       let kept = evaluator.isOwnSubroutine(instruction, code, object) ? [] : evaluator.architecture.calleeSaved
@@ -114,6 +114,6 @@ struct Propagation {
 }
 
 extension Registers {
-  /// Whether a register holds the word of a key, which a write to memory makes an old one.
+  /// Whether a register holds the word of a key, which other accesses to memory make an old one.
   fileprivate var holdKeyWord: Bool { held.members.contains { self[$0].possibleCallee?.isKeyWord == true } }
 }

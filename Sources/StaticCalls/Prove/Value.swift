@@ -38,8 +38,8 @@ enum Value: Hashable {
     }
   }
 
-  /// The value once memory may have changed: the word of a key may be an old one.
-  var afterWrite: Value {
+  /// The value once other memory was written, or read: the word of a key may be an old one.
+  var afterAccess: Value {
     switch self {
     case .callee(var callee) where callee.isKeyWord:
       callee.isStale = true
@@ -79,7 +79,7 @@ struct Callee: Hashable {
   var loads: [Int]
   /// Whether the value is the first word of the key, and not the trampoline's address.
   var isKeyWord = false
-  /// Whether the key may have changed since the word was loaded: memory was written, or something was called.
+  /// Whether the word must not be loaded later than it is: since then memory was written or read, or something was called.
   var isStale = false
 
   func joined(with other: Callee) -> Callee {

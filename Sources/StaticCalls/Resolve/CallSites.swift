@@ -71,14 +71,21 @@ struct CallSiteResolver: ~Copyable {
   /// Loads that are dead once the convertible branches are direct.
   private(set) var deadLoads: [CodeEdit] = []
   private var indirect: IndirectUses
+  private let options: Options
+  /// Whether addresses are followed; else direct branches are all that is wanted.
+  private let followsAddresses: Bool
+  /// The calls and jumps through the global offset table in one instruction that were decided on, as offsets in the section at hand.
+  private var tableBranches: Set<Int> = []
   /// Uses of addresses by something else than a direct branch, in the section at hand, by the start of their stretch of code.
   private var uses: [Int: [Use]] = [:]
 
   /// Prepares to resolve references in `sections`.
   init(
     _ index: TrampolineIndex, _ references: References, in sections: Set<SectionIndex>, keepsAddressesInData: Bool,
-    _ options: Options, _ object: borrowing ObjectFile
+    followsAddresses: Bool, _ options: Options, _ object: borrowing ObjectFile
   ) throws(DisassemblyError) {
+    self.options = options
+    self.followsAddresses = followsAddresses
     sites.reserveCapacity(references.inCode.count)
     architecture = StaticCalls.architecture(of: object.machine)
     self.index = index
@@ -96,12 +103,17 @@ struct CallSiteResolver: ~Copyable {
     let first = sites.count
     // Nearly all branches are known by their own bytes. For the others, code is decoded from a label on.
     let doubtful = references.filter { reference in
-      if case .branch(_, _, _, .certain) = field(of: reference, object) { false } else { true }
+      switch field(of: reference, object) {
+      case .branch(_, _, _, .certain), .tableBranch: false
+      case .branch: true
+      case .unpatchableBranch, .other: followsAddresses
+      }
     }
     if !doubtful.isEmpty, doubtful.count <= Self.fewPlaces {
       code.expectPlaces(doubtful.map(\.relocation.offset.rawValue), in: section, object)
     }
-    for reference in references { try resolve(reference, object) }
+    tableBranches = []
+    for reference in references { try resolve(reference, role, object) }
     try resolveUses(in: section, role: role, object)
     guard role == .leftOut else { return }
     for position in sites[first...].indices where sites[position].status == .direct {
@@ -122,13 +134,24 @@ struct CallSiteResolver: ~Copyable {
   }
 
   private mutating func resolve(
-    _ reference: Reference, _ object: borrowing ObjectFile
+    _ reference: Reference, _ role: SectionRole, _ object: borrowing ObjectFile
   ) throws(ObjectFileError) {
     let relocation = reference.relocation
     let section = reference.section
     switch field(of: reference, object) {
     case .branch(let start, let length, let kind, let certainty):
       try resolveBranch(reference, start..<(start + length), kind, certainty, object)
+    case .tableBranch(let start, let length):
+      guard followsAddresses else { return }
+      guard let branch = try tableBranch(reference, start..<(start + length), object) else {
+        return try resolveUse(reference, object)
+      }
+      tableBranches.insert(start)
+      let status = branch.status(
+        try indirect.namedPlaces(object), role: role, options, architecture, object)
+      let kind = branch.instruction.flow.kind
+      add(
+        section, start, length, kind, kind == .call ? .x4 : .x5, branch.trampoline, status, through: "GOT")
     case .unpatchableBranch:
       let instruction = try code.instruction(around: relocation.offset.rawValue, in: section, object)
       let end = instruction?.end ?? relocation.offset.rawValue + 1
@@ -140,6 +163,24 @@ struct CallSiteResolver: ~Copyable {
         section, instruction?.offset ?? relocation.offset.rawValue, end, instruction?.flow.kind, trampoline)
     case .other: try resolveUse(reference, object)
     }
+  }
+
+  /// The call or jump through the reference's own entry of the global offset table; `nil` where it is not certain to be one.
+  private mutating func tableBranch(
+    _ reference: Reference, _ bytes: Range<Int>, _ object: borrowing ObjectFile
+  ) throws(ObjectFileError) -> TableBranch? {
+    guard case .trampoline(let trampoline) = reference.target, !reference.isShared,
+      directTarget(reference, branchEnd: bytes.upperBound) == trampoline,
+      let instruction = code.instruction(at: bytes.lowerBound, in: reference.section, object),
+      instruction.end == bytes.upperBound, instruction.flow == .call(.memory) || instruction.flow == .jump(.memory)
+    else { return nil }
+    let around = try code.relocations(of: reference.section, in: bytes, object)
+    let first = around.partitionPoint { $0.offset >= bytes.lowerBound }
+    guard first < around.count, around[first].relocation == reference.relocation,
+      first + 1 == around.count || around[first + 1].offset >= bytes.upperBound
+    else { return nil }
+    return TableBranch(
+      section: reference.section, instruction: instruction, relocation: around[first], trampoline: trampoline)
   }
 
   // MARK: Direct branches
@@ -227,6 +268,7 @@ struct CallSiteResolver: ~Copyable {
   private mutating func resolveUse(
     _ reference: Reference, _ object: borrowing ObjectFile
   ) throws(ObjectFileError) {
+    guard followsAddresses else { return }
     let relocation = reference.relocation
     let section = reference.section
     let offset = relocation.offset.rawValue
@@ -263,7 +305,7 @@ struct CallSiteResolver: ~Copyable {
         for use in uses { addUse(use, stretch.instructions[use.position], .addressTaken, object) }
         continue
       }
-      sites += rewriter.sites
+      sites += rewriter.sites.filter { !tableBranches.contains($0.offset.rawValue) }
       deadLoads += rewriter.deadLoads
       let branches = Set(rewriter.sites.map(\.offset.rawValue))
       for use in uses {

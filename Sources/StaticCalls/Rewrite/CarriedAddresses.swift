@@ -19,11 +19,31 @@ struct CarriedAddresses {
     }
     let function = Function(
       instructions: stretch.instructions, relocations: relocations, architecture: locations.architecture,
-      thunks: locations.thunks.thunks(in: stretch, relocations, object))
+      thunks: locations.thunks.thunks(in: stretch, relocations, object),
+      destinations: relocations.map { Destination($0.relocation.symbol, object) })
     mayReachBranch = relocations.contains { relocation in
       guard locations.index.target(of: relocation.relocation.symbol) != nil else { return false }
       return stretch.position(of: relocation.offset).map { function.mayReachBranch(from: $0) } ?? true
     }
+  }
+}
+
+/// What a branch with a relocation leads to.
+private enum Destination {
+  case otherObject
+  case function
+  /// No function: a part of one that was moved away, most often.
+  case code
+
+  init(_ index: SymbolIndex, _ object: borrowing ObjectFile) {
+    let symbol = object.symbol(index)
+    guard case .section = object.place(of: symbol, at: index) else {
+      self = .otherObject
+      return
+    }
+    // gcc makes a function symbol of its own for the cold part of a function.
+    let isWhole = symbol.type == .function && !(symbol.binding == .local && object.name(of: index).contains(".cold"))
+    self = isWhole ? .function : .code
   }
 }
 
@@ -32,8 +52,19 @@ private struct Function {
   let relocations: ArraySlice<CodeRelocation>
   let architecture: any Architecture.Type
   let thunks: [Int: Register?]
+  /// For each relocation, in their order.
+  let destinations: [Destination]
 
-  /// Follows the address that an instruction uses, until nothing holds it any more.
+  /// How many instructions are followed before it counts as not known where the address gets to.
+  private static let mostSteps = 1024
+
+  /// A place on the way, and the registers that hold the address there.
+  private struct Walk {
+    var position: Int
+    var carriers: RegisterSet
+  }
+
+  /// Follows the address that an instruction uses on all ways, until nothing holds it any more.
   func mayReachBranch(from use: Int) -> Bool {
     let first = instructions[use]
     switch first.flow {
@@ -43,36 +74,94 @@ private struct Function {
     case .next: break
     }
     guard first.operation != .store, first.operation != .push, let destination = first.destination else { return true }
-    var carriers = RegisterSet(destination)
-    for position in (use + 1)..<max(use + 1, instructions.count) {
-      // Calls and exceptions carry what is in these to other places.
-      guard carriers.isDisjoint(with: architecture.calleeSaved) else { return true }
-      let instruction = instructions[position]
-      switch instruction.flow {
-      case .stop: return false
-      case .trap, .conditionalJump, .call(.register), .call(.memory), .jump(.register), .jump(.memory): return true
-      case .call(.direct), .jump(.direct):
-        if let thunk = thunks[position], let register = thunk, carriers.contains(register) { return true }
-        // A jump with a relocation leaves the function.
-        return instruction.flow.kind != .call && !isRelocated(instruction)
-      case .next:
-        let effects = instruction.effects
-        guard effects != .unknown else { return true }
-        if effects.reads.isDisjoint(with: carriers) {
-          carriers.subtract(effects.overwrites)
-        } else {
-          if instruction.operation == .store { return true }
-          // What is loaded from memory was not carried here.
-          if instruction.memory == nil || instruction.operation == .loadAddress { carriers.formUnion(effects.writes) }
+    var work = [Walk(position: use + 1, carriers: RegisterSet(destination))]
+    var seen: [Int: RegisterSet] = [:]
+    var steps = 0
+    while var walk = work.popLast() {
+      while walk.position < instructions.count {
+        steps += 1
+        // Calls and exceptions carry what is in the preserved registers to other places.
+        guard steps <= Self.mostSteps, walk.carriers.isDisjoint(with: architecture.calleeSaved) else { return true }
+        switch step(&walk) {
+        case .reachesBranch: return true
+        case .ends: walk.position = instructions.count
+        case .goesOn:
+          // Behind a call at the end of a function there is nothing: it does not return.
+          let isAtEnd = walk.position == instructions.count
+          if isAtEnd, instructions[walk.position - 1].flow.kind != .call { return true }
+        case .branches(let target, let goesOn):
+          guard let position = position(at: target) else { return true }
+          // Where more than before is known to hold the address, the way is followed anew.
+          if seen[position]?.isSuperset(of: walk.carriers) != true {
+            seen[position, default: []].formUnion(walk.carriers)
+            work.append(Walk(position: position, carriers: walk.carriers))
+          }
+          if !goesOn { walk.position = instructions.count }
         }
       }
-      if carriers.isEmpty { return false }
     }
-    return true
+    return false
   }
 
-  private func isRelocated(_ instruction: Instruction) -> Bool {
-    let next = relocations.partitionPoint { $0.offset >= instruction.offset }
-    return next < relocations.endIndex && relocations[next].offset < instruction.end
+  private enum Outcome {
+    case reachesBranch
+    case ends
+    case goesOn
+    case branches(target: Int, goesOn: Bool)
+  }
+
+  /// Carries the address over one instruction.
+  private func step(_ walk: inout Walk) -> Outcome {
+    let position = walk.position
+    let instruction = instructions[position]
+    walk.position += 1
+    switch instruction.flow {
+    case .stop: return .ends
+    case .trap: return .goesOn
+    case .call(.register), .jump(.register), .conditionalJump, .call(.memory), .jump(.memory), .call(.direct), .jump(.direct):
+      if !instruction.effects.reads.isDisjoint(with: walk.carriers) { return .reachesBranch }
+      if let thunk = thunks[position], thunk.map({ walk.carriers.contains($0) }) ?? true { return .reachesBranch }
+      guard case .call = instruction.flow else { return jump(instruction) }
+      // A function in this object may be known to keep registers that others do not (-fipa-ra).
+      return destination(of: instruction) == .otherObject ? .ends : .goesOn
+    case .next:
+      let effects = instruction.effects
+      guard effects != .unknown else { return .reachesBranch }
+      if effects.reads.isDisjoint(with: walk.carriers) {
+        walk.carriers.subtract(effects.overwrites)
+      } else {
+        if instruction.operation == .store { return .reachesBranch }
+        // What is loaded from memory was not carried here.
+        if instruction.memory == nil || instruction.operation == .loadAddress {
+          walk.carriers.formUnion(effects.writes)
+        } else {
+          walk.carriers.subtract(effects.writes)
+        }
+      }
+      return walk.carriers.isEmpty ? .ends : .goesOn
+    }
+  }
+
+  /// Where a jump leads; one to another function hands on what it holds.
+  private func jump(_ jump: Instruction) -> Outcome {
+    let goesOn = jump.flow.continues
+    switch (destination(of: jump), jump.flow.directTarget) {
+    case (.code, _): return .reachesBranch
+    case (.otherObject, _), (.function, _): return goesOn ? .goesOn : .ends
+    case (nil, let target?): return .branches(target: target, goesOn: goesOn)
+    case (nil, nil): return .ends
+    }
+  }
+
+  /// Where the relocation of a branch leads; `nil` for a branch without one.
+  private func destination(of branch: Instruction) -> Destination? {
+    let next = relocations.partitionPoint { $0.offset >= branch.offset }
+    guard next < relocations.endIndex, relocations[next].offset < branch.end else { return nil }
+    return destinations[next - relocations.startIndex]
+  }
+
+  private func position(at offset: Int) -> Int? {
+    let position = instructions.partitionPoint { $0.offset >= offset }
+    return position < instructions.count && instructions[position].offset == offset ? position : nil
   }
 }

@@ -86,6 +86,13 @@ struct Rewriter {
     _ branch: IndirectBranch, _ branches: IndirectBranches, _ object: borrowing ObjectFile
   ) -> Outcome {
     let instruction = code.instructions[branch.position]
+    if let table = tableBranch(branch, object) {
+      switch table.status(entrances.named, role: role, options, architecture, object) {
+      case .convertible(let rewrite): return .rewritten(rewrite)
+      case .left(let reason): return .left(reason)
+      case .direct, .leftOut: return .left(.throughTable)
+      }
+    }
     let bytes = instruction.offset..<instruction.end
     if let reason = reasonToLeave(branch, branches, object) { return .left(reason) }
     if entrances.named.nameInstruction(in: bytes, of: section) { return .left(.namedInstruction) }
@@ -103,6 +110,19 @@ struct Rewriter {
           edit: edit, offset: SectionOffset(direct.opcode), length: instruction.end - direct.opcode - direct.padding,
           route: branch.route.summary(isKey: branch.callee.isKeyWord)))
     }
+  }
+
+  /// The branch as one whose own relocation is proof enough; `nil` for all others.
+  private func tableBranch(_ branch: IndirectBranch, _ object: borrowing ObjectFile) -> TableBranch? {
+    let instruction = code.instructions[branch.position]
+    let relocations = code.relocations(inInstructionAt: branch.position)
+    guard branch.callee.loads == [instruction.offset], !branch.callee.isKeyWord, relocations.count == 1,
+      let relocation = relocations.first,
+      object.withContents(of: section, { architecture.field(of: relocation.relocation, in: $0) })
+        == .tableBranch(start: instruction.offset, length: instruction.length)
+    else { return nil }
+    return TableBranch(
+      section: section, instruction: instruction, relocation: relocation, trampoline: branch.callee.trampoline)
   }
 
   /// Why a branch stays as it is, whatever room there is.
