@@ -157,12 +157,12 @@ extension Build {
       // Tail calls load the key before they restore registers, and into registers that may be arguments.
       [
         "nested_loops": ["SC043"], "cold": ["SC043"], "switched": ["SC040", "SC043"],
-        "one_of_two_tails": ["SC040"], "varargs": ["SC040"],
+        "one_of_two_tails": ["SC040"], "varargs": ["SC040"], "tail_with_result": ["SC052"],
       ]
-    // Between the load of the key's word and the call, something is written through a pointer from the caller.
-    case (.aarch64, .gcc): ["grown": ["SC052"]]
+    // Between the load of the key's word and the call, other memory is read, or written through a pointer from the caller.
+    case (.aarch64, .gcc): ["grown": ["SC052"], "tail": ["SC052"]]
     // Tail calls of different keys are merged.
-    case (.aarch64, .clang): ["switched": ["SC041"]]
+    case (.aarch64, .clang): ["switched": ["SC041", "SC052"]]
     }
   }
 

@@ -42,7 +42,14 @@ import Testing
     FieldCase([0x66, 0x90, 0xe8], at: 3, plt32, .branch(start: 2, length: 5, kind: .call, certainty: .certain)),
     FieldCase([0xeb], at: 1, 15, .unpatchableBranch),
     FieldCase([0x66, 0xe9], at: 2, 13, .unpatchableBranch),
-    FieldCase([0xff, 0x15], at: 2, 41, .other),
+    FieldCase([0xff, 0x15], at: 2, 41, .tableBranch(start: 0, length: 6)),
+    FieldCase([0xff, 0x25], at: 2, 41, .tableBranch(start: 0, length: 6)),
+    FieldCase([0x2e, 0x48, 0xff, 0x15], at: 4, 41, .tableBranch(start: 2, length: 6)),
+    FieldCase([0x64, 0x48, 0xff, 0x15], at: 4, 41, .other),
+    FieldCase([0x66, 0xff, 0x25], at: 3, 41, .other),
+    FieldCase([0xff, 0x35], at: 2, 41, .other),
+    FieldCase([0x8b, 0x15], at: 2, 41, .other),
+    FieldCase([0xff, 0x15], at: 2, 9, .other),
   ])
   func fieldsAreJudgedByRelocationAndOpcode(_ test: FieldCase) {
     let relocation = Relocation(
