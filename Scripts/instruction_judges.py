@@ -80,10 +80,11 @@ class Iced:
         if kind in ("CALL", "INDIRECT_CALL") and not instruction.is_call_near and not instruction.is_call_near_indirect:
             # sysenter, vmcall and their like; far calls
             return "leaves"
+        if kind == "RETURN":
+            return "stop"
         target = self.target(instruction)
         return {"UNCONDITIONAL_BRANCH": f"jump:{target}", "INDIRECT_BRANCH": f"jump:{target}", "CONDITIONAL_BRANCH": f"conditional:{target}",
-                "XBEGIN_XABORT_XEND": f"conditional:{target}", "CALL": f"call:{target}", "INDIRECT_CALL": f"call:{target}",
-                "RETURN": "stop"}[kind]
+                "XBEGIN_XABORT_XEND": f"conditional:{target}", "CALL": f"call:{target}", "INDIRECT_CALL": f"call:{target}"}[kind]
 
     def target(self, instruction):
         kind = instruction.op0_kind
@@ -167,7 +168,6 @@ def split_words(section, into):
 class Capstone:
     name = f"Capstone {capstone.__version__}"
 
-    # What Capstone 5 says of operands and is not so: it takes them all for read and written, or gives none (see `is_trusted`).
     def __init__(self):
         self.handle = capstone.Cs(capstone.CS_ARCH_ARM64, capstone.CS_MODE_ARM)
         self.handle.detail = True
@@ -233,6 +233,7 @@ class Capstone:
 
     @staticmethod
     def signed(value):
+        value &= (1 << 64) - 1
         return value - (1 << 64) if value >> 63 else value
 
 

@@ -172,18 +172,20 @@ def answers(decoder, machine, instructions):
 
 class Account:
     def __init__(self):
-        self.compared = 0
+        self.seen = set()
         self.dangerous = collections.defaultdict(list)
         self.harmless = collections.Counter()
 
     def add(self, code, text, dangerous, harmless):
-        self.compared += 1
+        if code in self.seen:
+            return
+        self.seen.add(code)
         for kind in dangerous:
             self.dangerous[kind].append((code, text))
         self.harmless.update(harmless)
 
     def report(self, title):
-        print(f"{title}: {self.compared} distinct instructions compared, {sum(map(len, self.dangerous.values()))} answers dangerous")
+        print(f"{title}: {len(self.seen)} distinct instructions compared, {sum(map(len, self.dangerous.values()))} answers dangerous")
         for kind, cases in sorted(self.dangerous.items()):
             print(f"  DANGEROUS: {kind}: {len(cases)}")
             for code, text in cases[:SHOWN]:

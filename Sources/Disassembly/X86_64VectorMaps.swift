@@ -2,7 +2,7 @@ extension X86Behaviour {
   /// Vector instructions, and those that share their maps: BMI, ADX, CRC32, AMX. Vector and mask registers are not counted; what is left
   /// are addresses and the instructions that name a general-purpose register.
   mutating func vectorMaps() -> Bool {
-    guard X86VectorOpcodes.contain(encoding) else { return false }
+    guard X86VectorOpcodes.contain(encoding), hasOperandsOfItsKind else { return false }
     switch (encoding.form, encoding.map) {
     case (.legacy, 1): legacyVector()
     case (.legacy, 2): return legacyMap38()
@@ -19,6 +19,17 @@ extension X86Behaviour {
     default: break
     }
     return true
+  }
+
+  /// Whether ModRM names memory where only memory, or a register where only a register may be.
+  private var hasOperandsOfItsKind: Bool {
+    guard encoding.map == 1 else { return true }
+    switch encoding.opcode {
+    case 0x13, 0x17, 0x2b, 0xe7: return encoding.hasMemory
+    case 0x50, 0xc5, 0xd7, 0xf7: return !encoding.hasMemory
+    case 0x71...0x73: return !encoding.hasMemory || encoding.form == .evex
+    default: return true
+    }
   }
 
   private var isScalar: Bool { encoding.selector == .repeated || encoding.selector == .repeatedNot }
