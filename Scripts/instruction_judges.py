@@ -1,7 +1,8 @@
 """The judges of instructions.py. Each takes an instruction and the tool's answer, and gives (code, text, dangerous kinds, harmless kinds),
 or None where it has nothing to say."""
 
-import collections
+import os
+import pickle
 import struct
 
 import capstone
@@ -35,9 +36,14 @@ def differences(answer, reads, writes, overwrites, stores):
     return dangerous, harmless
 
 
+class Judge:
+    def judge_all(self, pairs):
+        return (self.judge(code, answer) for code, answer in pairs)
+
+
 # MARK: x86-64
 
-class Iced:
+class Iced(Judge):
     name = "iced-x86"
     STACK = 1 << 4
 
@@ -165,7 +171,7 @@ def split_words(section, into):
         into.add(section[position:position + 4])
 
 
-class Capstone:
+class Capstone(Judge):
     name = f"Capstone {capstone.__version__}"
 
     def __init__(self):
@@ -237,7 +243,7 @@ class Capstone:
         return value - (1 << 64) if value >> 63 else value
 
 
-class Unicorn:
+class Unicorn(Judge):
     """Executes a word twice: the second time all registers that it is said not to read, and all that it is said to overwrite, hold something
     else. What it writes must be among what it is said to write, and the same both times."""
 
@@ -248,6 +254,7 @@ class Unicorn:
 
     def __init__(self, generator):
         self.generator = generator
+        self.known = capstone.Cs(capstone.CS_ARCH_ARM64, capstone.CS_MODE_ARM)
         self.machine = unicorn.Uc(unicorn.UC_ARCH_ARM64, unicorn.UC_MODE_ARM)
         self.machine.ctl_set_cpu_model(unicorn_const.UC_CPU_ARM64_MAX)
         self.machine.mem_map(self.CODE, 0x1000)
@@ -261,7 +268,40 @@ class Unicorn:
     def write(self, *_):
         self.written = True
 
-    split = staticmethod(split_words)
+    def judge_all(self, pairs):
+        """In other processes: there are words that end the one that executes them."""
+        pairs = [pair for pair in pairs if self.is_candidate(*pair)]
+        start = 0
+        while start < len(pairs):
+            reading, writing = os.pipe()
+            child = os.fork()
+            if child == 0:
+                os.close(reading)
+                os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+                with os.fdopen(writing, "wb", buffering=0) as out:
+                    for pair in pairs[start:]:
+                        pickle.dump(self.judge(*pair), out)
+                os._exit(0)
+            os.close(writing)
+            with os.fdopen(reading, "rb") as outcomes:
+                try:
+                    while True:
+                        yield pickle.load(outcomes)
+                        start += 1
+                except (EOFError, pickle.UnpicklingError):
+                    pass
+            os.waitpid(child, 0)
+            if start < len(pairs):
+                yield pairs[start][0].hex(), "", [], ["ends the process that executes it"]
+                start += 1
+
+    def is_candidate(self, code, answer):
+        """Whether the word is one that goes on, that Capstone knows, and that answers as the registers are, not as the machine is."""
+        if answer is None or not answer.isKnown or answer.flow.split(":")[0] in self.FLOWS:
+            return False
+        word, = struct.unpack("<I", code)
+        isSystem = word >> 22 in (0xD5000000 >> 22, 0xD4000000 >> 22)
+        return not isSystem and next(self.known.disasm(code, 0), None) is not None
 
     def run(self, code, registers):
         """The registers afterwards; None where the word does not run to its end."""
@@ -283,12 +323,7 @@ class Unicorn:
         return outcome, machine.reg_read(unicorn_const.UC_ARM64_REG_SP), bytes(machine.mem_read(self.DATA, 4096)), self.written
 
     def judge(self, code, answer):
-        if answer is None or not answer.isKnown or answer.flow.split(":")[0] in self.FLOWS:
-            return None
         word, = struct.unpack("<I", code)
-        # System instructions answer as the machine is, not as the registers are.
-        if word >> 22 in (0xD5000000 >> 22, 0xD4000000 >> 22):
-            return None
         base = word >> 5 & 31
         generator = self.generator
 

@@ -198,8 +198,8 @@ class Account:
 
 def compare(decoder, machine, instructions, judge, account):
     instructions = list(instructions)
-    for code, answer in zip(instructions, answers(decoder, machine, instructions)):
-        judged = judge.judge(code, answer)
+    pairs = list(zip(instructions, answers(decoder, machine, instructions)))
+    for judged in judge.judge_all(pairs):
         if judged is not None:
             account.add(*judged)
 

@@ -155,6 +155,9 @@ extension X86Behaviour {
     case (0xfc, .none):  // clzero
       use(.rax, .read)
       changeOtherMemory()
+    case (0xca, .repeated), (0xca, .repeatedNot), (0xde, _):  // eretu, erets, skinit
+      flow = .stop
+      return unknown()
     case (0xe0...0xe7, .none), (0xe0...0xe7, .operandSize): place(.readWrite, size)  // smsw
     case (0xf0...0xf7, .none): place(.read, 2)  // lmsw
     default: return unknown()
