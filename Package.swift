@@ -74,7 +74,8 @@ let package = Package(
       swiftSettings: strict),
     // For Scripts/instructions.py.
     .executableTarget(
-      name: "decode-instructions", dependencies: ["Disassembly"], path: "Tests/DecodeInstructions", swiftSettings: strict),
+      name: "decode-instructions", dependencies: ["Disassembly"], path: "Tests/DecodeInstructions",
+      swiftSettings: strict),
     .testTarget(name: "DisassemblyTests", dependencies: ["Disassembly", "TestSupport"], swiftSettings: strict),
     .testTarget(
       name: "StaticCallsTests",

@@ -37,6 +37,9 @@ def differences(answer, reads, writes, overwrites, stores):
 
 
 class Judge:
+    # What it can tell: fields of an answer. What execution does not reach is the other judges'.
+    falsifiable = ()
+
     def judge_all(self, pairs):
         return (self.judge(code, answer) for code, answer in pairs)
 
@@ -45,6 +48,7 @@ class Judge:
 
 class Iced(Judge):
     name = "iced-x86"
+    falsifiable = ("length", "flow", "reads", "writes", "overwrites")
     STACK = 1 << 4
 
     def __init__(self):
@@ -173,6 +177,7 @@ def split_words(section, into):
 
 class Capstone(Judge):
     name = f"Capstone {capstone.__version__}"
+    falsifiable = ("flow",)
 
     def __init__(self):
         self.handle = capstone.Cs(capstone.CS_ARCH_ARM64, capstone.CS_MODE_ARM)
@@ -248,6 +253,7 @@ class Unicorn(Judge):
     else. What it writes must be among what it is said to write, and the same both times."""
 
     name = f"unicorn {unicorn.__version__}"
+    falsifiable = ("reads", "writes")
     CODE, DATA, SIZE = 0x10000, 0x4000000, 0x100000
     X = [getattr(unicorn_const, f"UC_ARM64_REG_X{number}") for number in range(31)]
     FLOWS = ("call", "jump", "conditional", "stop", "trap")

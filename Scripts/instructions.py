@@ -204,6 +204,29 @@ def compare(decoder, machine, instructions, judge, account):
             account.add(*judged)
 
 
+def prove_judges(judges):
+    """Each judge must object to answers that were falsified: in the length, the flow, and each set of registers."""
+    samples = {
+        "x86_64": [("mulx", "c4e2f3f6c6"), ("xadd", "480fc10b"), ("jcc", "0f8410000000"), ("rep stos", "f348ab")],
+        "aarch64": [("ldaddal", "4000e1f8"), ("cbz", "400000b4"), ("ldp", "4304c1a8"), ("madd", "200c029b")],
+    }
+    false_values = {"reads": 0, "writes": 0, "overwrites": 0x7FFFFFFF, "flow": "next", "length": 1}
+    for machine, judge, decoder in judges:
+        for field in judge.falsifiable:
+            objections = 0
+            for name, text in samples[machine]:
+                code = bytes.fromhex(text) + (bytes(10) if machine == "x86_64" else b"")
+                answer, = answers(decoder, machine, [code])
+                false = answer._replace(**{field: false_values[field]})
+                # None: nothing that this judge looks at.
+                judged = [each for each in judge.judge_all([(code, false)]) if each is not None]
+                if false != answer and any(not dangerous for _, _, dangerous, _ in judged):
+                    raise CannotRun(f"{judge.name} has nothing against {name} with other {field}: {false}")
+                objections += len(judged) if false != answer else 0
+            if objections == 0:
+                raise CannotRun(f"{judge.name} has nothing against any {field}")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--decoder", required=True, type=pathlib.Path)
@@ -221,6 +244,8 @@ def main():
     generator = random.Random(arguments.seed)
     judges = {"x86_64": Iced(), "aarch64": Capstone()}
     executor = Unicorn(generator)
+    prove_judges([("x86_64", judges["x86_64"], arguments.decoder), ("aarch64", judges["aarch64"], arguments.decoder),
+                  ("aarch64", executor, arguments.decoder)])
     right = True
     sets = found(files(arguments.files), judges)
     for machine, judge in judges.items():

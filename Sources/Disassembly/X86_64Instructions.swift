@@ -17,7 +17,8 @@ extension Disassembler {
     guard encoding.hasMemory || isOffset else { return nil }
     // An address of 32 bits is as far from the plain sum as one with a segment's base, a vector of indexes, or a displacement that EVEX
     // multiplies.
-    let isPlain = !encoding.hasAddressSizePrefix && !encoding.hasSegment && !behaviour.hasVectorIndex
+    let isPlain =
+      !encoding.hasAddressSizePrefix && !encoding.hasSegment && !behaviour.hasVectorIndex
       && encoding.form != .evex
     return MemoryOperand(
       base: encoding.base.map { Register($0) },
