@@ -19,7 +19,7 @@ extension X86Behaviour {
       // `ud1` and `ud0` have operands, which a handler may look at.
       flow = .trap
       return unknown()
-    case 0x0d, 0x18, 0x19, 0x1a, 0x1c, 0x1d: place(.read, 1)
+    case 0x0d, 0x18, 0x19, 0x1a, 0x1c, 0x1d: place(.read, 8)
     // 3DNow!: its registers are those of MMX.
     case 0x0f: break
     case 0x1b:

@@ -52,26 +52,36 @@ import Testing
   ]
 
   @Test func lengthsAreThoseOfTheAssembler() async throws {
-    let scratch = try Scratch()
-    var source = ".code64\n.text\n"
-    for (number, instruction) in Self.instructions.enumerated() { source += "L\(number): \(instruction)\n" }
-    source += "L\(Self.instructions.count):\n.section .lengths,\"a\"\n"
-    for number in Self.instructions.indices { source += ".byte L\(number + 1) - L\(number)\n" }
-    let object = try await scratch.assemble(source, for: .x86_64)
-    func contents(of section: String) async throws -> [UInt8] {
-      let file = scratch.file("contents")
-      try await require(Target.x86_64.objcopy, ["-O", "binary", "--only-section=\(section)", object, file])
-      return try bytes(of: file)
-    }
-    let (code, lengths) = (try await contents(of: ".text"), try await contents(of: ".lengths"))
-    try #require(lengths.count == Self.instructions.count)
+    let assembled = try await assemble(Self.instructions, for: .x86_64)
     let disassembler = Disassembler(.x86_64)
-    var offset = 0
-    for (instruction, length) in zip(Self.instructions, lengths) {
-      let decoded = disassembler.decode(code.span, at: offset)
-      #expect(decoded?.length == Int(length), "\(instruction)")
-      offset += Int(length)
+    for (instruction, place) in zip(Self.instructions, assembled.places) {
+      let decoded = disassembler.decode(assembled.code.span, at: place.lowerBound)
+      #expect(decoded?.length == place.count, "\(instruction)")
     }
-    #expect(offset == code.count)
+    #expect(assembled.places.last?.upperBound == assembled.code.count)
   }
+}
+
+/// Instructions as the assembler writes them, and where each of them is.
+func assemble(
+  _ instructions: [String], for target: Target, _ start: String = ""
+) async throws -> (code: [UInt8], places: [Range<Int>]) {
+  let scratch = try Scratch()
+  var source = start + ".text\n"
+  for (number, instruction) in instructions.enumerated() { source += "L\(number): \(instruction)\n" }
+  source += "L\(instructions.count):\n.section .lengths,\"a\"\n"
+  for number in instructions.indices { source += ".byte L\(number + 1) - L\(number)\n" }
+  let object = try await scratch.assemble(source, for: target)
+  func contents(of section: String) async throws -> [UInt8] {
+    let file = scratch.file("contents")
+    try await require(target.objcopy, ["-O", "binary", "--only-section=\(section)", object, file])
+    return try bytes(of: file)
+  }
+  var end = 0
+  let places = try await contents(of: ".lengths").map { length in
+    defer { end += Int(length) }
+    return end..<end + Int(length)
+  }
+  try #require(places.count == instructions.count)
+  return (try await contents(of: ".text"), places)
 }
