@@ -12,7 +12,7 @@ FUZZ_WORK ?= .build/fuzz
 # libFuzzer without its main function, from the toolchain.
 FUZZER = $(wildcard $(dir $(realpath $(shell command -v swiftc)))../lib/clang/*/lib/*/libclang_rt.fuzzer_no_main-$(shell uname -m).a)
 
-.PHONY: help deps build demo test lint format parity equality coverage equivalence random mutants hostile fuzz kill-test bench \
+.PHONY: help deps build demo test lint format parity equality coverage equivalence random mutants instructions hostile fuzz kill-test bench \
   release runtime install install-runtime stress clean
 
 help:
@@ -31,6 +31,7 @@ help:
 	@echo 'make equivalence  the same, and run each program before and after'
 	@echo 'make random    random programs, run before and after'
 	@echo 'make mutants   single faults in sound tables, each of which verify must report'
+	@echo 'make instructions  compare the decoder with others and with execution; needs PyPI'
 	@echo 'make kill-test  kill, interrupt and hinder runs at every step, and look at what is left'
 	@echo 'make stress    threads that call while others update, with all linkers and for both machines'
 	@echo 'make hostile   files that are made to crash, hang, flood or fool the tool'
@@ -62,6 +63,7 @@ test: deps
 	/usr/bin/python3 Scripts/random-programs.py --staticcall $(STATICCALL_DEBUG) --first-seed 1 --count 4 --through-keys --target aarch64
 	/usr/bin/python3 Scripts/mutants.py --staticcall $(STATICCALL_DEBUG) --first-seed 1 --count 120
 	/usr/bin/python3 Scripts/kill-test.py --staticcall $(STATICCALL_DEBUG) --sample --kills 20
+	/usr/bin/python3 Scripts/instructions.py --decoder .build/debug/decode-instructions --work .build/instructions --sample $(CODE)
 
 lint:
 	@Scripts/deps build
@@ -134,6 +136,15 @@ random: deps release
 
 mutants: deps release
 	/usr/bin/python3 Scripts/mutants.py --staticcall $(STATICCALL_RELEASE) --count 1200
+
+# Large binaries of both machines, with vector code of all kinds among them; what is not installed is left out, aloud.
+CODE = $(addprefix /usr/lib/x86_64-linux-gnu/,libmvec.so.1 libm.so.6 libc.so.6 libcrypto.so.3 libdav1d.so.6) \
+  $(addprefix /usr/aarch64-linux-gnu/lib/,libc.so.6 libm.so.6 libstdc++.so.6 libgcc_s.so.1 libgomp.so.1)
+
+instructions: deps
+	swift build -c release --product decode-instructions
+	@modules=$$(Scripts/kernel-modules $(KERNEL)) && /usr/bin/python3 Scripts/instructions.py \
+	  --decoder .build/release/decode-instructions --work .build/instructions $(CODE) "$$modules"
 
 kill-test: deps release
 	/usr/bin/python3 Scripts/kill-test.py --staticcall $(STATICCALL_RELEASE)

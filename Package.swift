@@ -72,7 +72,11 @@ let package = Package(
       name: "ObjectFileTests",
       dependencies: ["CLinux", "ObjectFile", "TestSupport", .product(name: "SystemPackage", package: "swift-system")],
       swiftSettings: strict),
-    .testTarget(name: "DisassemblyTests", dependencies: ["Disassembly"], swiftSettings: strict),
+    // For Scripts/instructions.py.
+    .executableTarget(
+      name: "decode-instructions", dependencies: ["Disassembly"], path: "Tests/DecodeInstructions",
+      swiftSettings: strict),
+    .testTarget(name: "DisassemblyTests", dependencies: ["Disassembly", "TestSupport"], swiftSettings: strict),
     .testTarget(
       name: "StaticCallsTests",
       dependencies: [

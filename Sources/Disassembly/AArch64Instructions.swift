@@ -1,90 +1,145 @@
-import CCapstone
-
-/// AArch64 as Capstone reports it. Capstone 4.0.2 puts `bl` in no CALL group, gives `b.cond` the number of `b`, and does not
-/// know the instructions of pointer authentication and SVE.
+/// AArch64, decoded by its encoding.
 extension Disassembler {
-  static func arm64Instruction(
-    _ record: cs_insn, _ detail: cs_detail, at offset: Int
-  ) -> Instruction? {
-    // SAFETY: the caller decoded for AArch64, so the union holds the AArch64 record.
-    let arm64 = detail.arm64
-    let id = arm64_insn(UInt32(unsafe record.id))
-    let first: cs_arm64_op? = arm64.op_count > 0 ? arm64.operands.0 : nil
-    let last: cs_arm64_op? =
-      switch arm64.op_count {
-      case 1: arm64.operands.0
-      case 2: arm64.operands.1
-      case 3: arm64.operands.2
-      default: nil
+  static func arm64Instruction(_ code: Span<UInt8>, at offset: Int) -> Instruction? {
+    guard offset <= code.count - 4 else { return nil }
+    let word = (0..<4).reduce(UInt32(0)) { $0 | UInt32(code[offset + $1]) << UInt32(8 * $1) }
+    guard let behaviour = AArch64Behaviour(word) else { return nil }
+    return Instruction(
+      offset: offset, length: 4, flow: behaviour.flow.counted(from: offset), operation: behaviour.operation,
+      destination: behaviour.destination, destinationSize: 0, source: nil, memory: nil,
+      writesMemory: behaviour.writesMemory, effects: behaviour.effects, hasOperandSizePrefix: false)
+  }
+}
+
+extension ControlFlow {
+  /// The flow with its target counted from where the instruction's own offset counts from.
+  func counted(from offset: Int) -> ControlFlow {
+    switch self {
+    case .call(.direct(let distance)): .call(.direct(offset + distance))
+    case .jump(.direct(let distance)): .jump(.direct(offset + distance))
+    case .conditionalJump(.direct(let distance)): .conditionalJump(.direct(offset + distance))
+    default: self
+    }
+  }
+}
+
+// MARK: Branches, exceptions and system instructions (Arm ARM C4.1.89)
+
+extension AArch64Behaviour {
+  mutating func branchOrSystem() -> Bool {
+    if matches(0x7c00_0000, 0x1400_0000) {  // b, bl
+      let target = BranchTarget.direct(distance(at: 0, 26))
+      flow = bit(31) ? .call(target) : .jump(target)
+      if bit(31) { effects.writes.formUnion(Self.linkRegister) }
+    } else if matches(0xff00_0000, 0x5400_0000) {  // b.cond, bc.cond
+      flow = .conditionalJump(.direct(distance(at: 5, 19)))
+    } else if matches(0x7e00_0000, 0x3400_0000) {  // cbz, cbnz
+      flow = .conditionalJump(.direct(distance(at: 5, 19)))
+      read(at: 0)
+    } else if matches(0x7e00_0000, 0x3600_0000) {  // tbz, tbnz
+      flow = .conditionalJump(.direct(distance(at: 5, 14)))
+      read(at: 0)
+    } else if matches(0xfe00_0000, 0xd600_0000) {
+      return branchThroughRegister()
+    } else if matches(0xff00_0000, 0xd400_0000) {
+      return exception()
+    } else {
+      return matches(0xffc0_0000, 0xd500_0000) && system()
+    }
+    return true
+  }
+
+  static let linkRegister = RegisterSet(Register(30))
+
+  /// The signed number of words in a field, in bytes.
+  private func distance(at position: UInt32, _ count: UInt32) -> Int {
+    let field = Int32(bitPattern: bits(position, count) << (32 - count))
+    return Int(field >> Int32(32 - count)) * 4
+  }
+
+  private mutating func branchThroughRegister() -> Bool {
+    let register = bits(5, 5)
+    // Of the zero register nothing is known, and of what authentication makes of a signed address neither.
+    let plain = register == 31 ? BranchTarget.memory : .register(Register(Int(register)))
+    switch (word & 0xffff_fc1f, word & 0xffff_f81f, word & 0xffff_f800) {
+    case (0xd61f_0000, _, _): flow = .jump(plain)  // br
+    case (0xd63f_0000, _, _): flow = .call(plain)  // blr
+    case (0xd65f_0000, _, _): flow = .stop  // ret
+    case (_, 0xd61f_081f, _): flow = .jump(.memory)  // braaz, brabz
+    case (_, 0xd63f_081f, _): flow = .call(.memory)  // blraaz, blrabz
+    case (_, _, 0xd71f_0800): flow = .jump(.memory)  // braa, brab
+    case (_, _, 0xd73f_0800): flow = .call(.memory)  // blraa, blrab
+    default:
+      flow = .stop
+      switch word {
+      case 0xd65f_0bff, 0xd65f_0fff: effects.reads.formUnion(Self.linkRegister)  // retaa, retab
+      case 0xd69f_03e0, 0xd69f_0bff, 0xd69f_0fff, 0xd6bf_03e0: return unknown()  // eret, eretaa, eretab, drps
+      default: return false
       }
-    let effects = arm64Effects(of: id, arm64)
-    return Instruction(
-      offset: offset, length: Int(unsafe record.size),
-      flow: flow(of: id, isConditional: arm64.cc != ARM64_CC_INVALID, last),
-      operation: operation(of: id), destination: destination(first),
-      destinationSize: 0, source: nil, memory: nil, writesMemory: effects == .unknown || arm64WritesMemory(id, arm64),
-      effects: effects,
-      hasOperandSizePrefix: false)
-  }
-
-  /// `nop`, which code is padded with; `nil` for all else. Capstone looks through the names of all instructions for it.
-  static func plainNoOperation(_ bytes: Span<UInt8>, at offset: Int) -> Instruction? {
-    guard bytes.count >= 4, bytes[0] == 0x1f, bytes[1] == 0x20, bytes[2] == 0x03, bytes[3] == 0xd5 else { return nil }
-    return Instruction(
-      offset: offset, length: 4, flow: .next, operation: .other, destination: nil, destinationSize: 0, source: nil,
-      memory: nil, writesMemory: false, effects: RegisterEffects(reads: [], writes: []), hasOperandSizePrefix: false)
-  }
-
-  private static func flow(of id: arm64_insn, isConditional: Bool, _ operand: cs_arm64_op?) -> ControlFlow {
-    switch id {
-    case ARM64_INS_BL, ARM64_INS_BLR: return target(operand).map(ControlFlow.call) ?? .stop
-    case ARM64_INS_B:
-      guard let target = target(operand) else { return .stop }
-      return isConditional ? .conditionalJump(target) : .jump(target)
-    case ARM64_INS_BR: return target(operand).map(ControlFlow.jump) ?? .stop
-    case ARM64_INS_CBZ, ARM64_INS_CBNZ, ARM64_INS_TBZ, ARM64_INS_TBNZ:
-      return target(operand).map(ControlFlow.conditionalJump) ?? .stop
-    case ARM64_INS_RET, ARM64_INS_ERET, ARM64_INS_DRPS: return .stop
-    case ARM64_INS_BRK, ARM64_INS_HLT: return .trap
-    default: return .next
+      return true
     }
+    read(at: 5)
+    if bit(24) { read(at: 0) }
+    if case .call = flow { effects.writes.formUnion(Self.linkRegister) }
+    return true
   }
 
-  private static func target(_ operand: cs_arm64_op?) -> BranchTarget? {
-    guard let operand = operand else { return nil }
-    // SAFETY: the operand's type says which member of the union is meant.
-    switch operand.type {
-    case ARM64_OP_IMM: return .direct(Int(operand.imm))
-    case ARM64_OP_REG: return arm64Register(operand.reg.rawValue).map(BranchTarget.register)
-    default: return nil
+  /// A system call, a call of the hypervisor or of the firmware may change what a function may (AAPCS64, section 6.1.1): Linux changes
+  /// `x0` alone, the firmware up to `x17` (SMCCC, section 2.6). All may look at every register.
+  private mutating func exception() -> Bool {
+    switch word & 0xffe0_001f {
+    case 0xd400_0001, 0xd400_0002, 0xd400_0003:  // svc, hvc, smc
+      effects.reads = .all
+      effects.writes = RegisterSet(rawValue: 0x0007_ffff).union(Self.linkRegister)
+      changeMemory()
+    case 0xd420_0000: flow = .trap  // brk
+    case 0xd440_0000:  // hlt, with which a debugger makes system calls of its own
+      flow = .trap
+      return unknown()
+    case 0xd4a0_0001, 0xd4a0_0002, 0xd4a0_0003: return unknown()  // dcps
+    default: return false
     }
+    return true
   }
 
-  private static func operation(of id: arm64_insn) -> Operation {
-    switch id {
-    case ARM64_INS_LDR, ARM64_INS_LDUR, ARM64_INS_LDP: .move
-    case ARM64_INS_ADR, ARM64_INS_ADRP: .loadAddress
-    case ARM64_INS_ADD, ARM64_INS_MOVK: .add
-    case ARM64_INS_CMP: .compare
-    case ARM64_INS_STR, ARM64_INS_STUR, ARM64_INS_STP: .store
-    default: .other
+  private mutating func system() -> Bool {
+    if matches(0xffff_f01f, 0xd503_201f) { return hint() }
+    if matches(0xffff_f01f, 0xd503_301f) {  // clrex, dsb, dmb, isb, sb
+      return [2, 4, 5, 6, 7].contains(bits(5, 3)) || matches(0xffff_f3ff, 0xd503_323f)
     }
-  }
-
-  private static func destination(_ operand: cs_arm64_op?) -> Register? {
-    // SAFETY: the operand's type says that the register member of the union is meant.
-    guard let operand = operand, operand.type == ARM64_OP_REG else { return nil }
-    return arm64Register(operand.reg.rawValue)
-  }
-
-  /// The register that one of Capstone's numbers stands for; `x29` and `x30` stand apart from the others there.
-  static func arm64Register(_ number: UInt32) -> Register? {
-    switch number {
-    case ARM64_REG_X0.rawValue...ARM64_REG_X28.rawValue: Register(Int(number - ARM64_REG_X0.rawValue))
-    case ARM64_REG_W0.rawValue...ARM64_REG_W30.rawValue: Register(Int(number - ARM64_REG_W0.rawValue))
-    case ARM64_REG_X29.rawValue: Register(29)
-    case ARM64_REG_X30.rawValue: Register(30)
-    default: nil
+    if matches(0xffff_ffc0, 0xd503_1000) {  // wfet, wfit
+      read(at: 0)
+      return true
     }
+    if matches(0xfff8_f01f, 0xd500_401f) { return true }  // cfinv, msr of a field of PSTATE
+    if matches(0xfff8_0000, 0xd508_0000) {  // sys: dc, ic, at, tlbi
+      read(at: 0)
+      changeMemory()
+      return true
+    }
+    if matches(0xfff0_0000, 0xd510_0000) {  // msr
+      read(at: 0)
+      return true
+    }
+    if matches(0xfff8_0000, 0xd528_0000) || matches(0xfff0_0000, 0xd530_0000) {  // sysl, mrs
+      write(at: 0)
+      return true
+    }
+    return false
+  }
+
+  /// Those that sign and authenticate `x30` or `x17`, and those that have nothing to do with registers. What is not defined yet is left
+  /// unknown (Arm ARM C6.2, HINT).
+  private mutating func hint() -> Bool {
+    switch bits(5, 7) {
+    // `nop`, `yield`, `wfe`, `wfi`, `sev`, `sevl`, `dgh`, `esb`, `psb`, `tsb`, `gcsb`, `csdb`, `clrbhb`, `bti`.
+    case 0...6, 16...20, 22, 32, 34, 36, 38: break
+    case 7, 24...31: change(Self.linkRegister)
+    case 8, 10, 12, 14:
+      change(RegisterSet(Register(17)))
+      effects.reads.formUnion(RegisterSet(Register(16)))
+    default: return unknown()
+    }
+    return true
   }
 }

@@ -2,20 +2,28 @@ import CCapstone
 
 /// Instructions as people read them: AT&T's syntax for x86-64, Arm's for AArch64.
 ///
-/// It has a Capstone of its own, because the syntax also turns around the operands that ``Disassembler`` looks at.
+/// Capstone finds the words; how long an instruction is says ``Disassembler``. Nothing else in the project calls Capstone.
 @safe public struct InstructionPrinter: ~Copyable {
   private let disassembler: Disassembler
   private var handle: csh
   private let buffer: UnsafeMutablePointer<cs_insn>
 
-  /// Throws ``DisassemblyError`` where Capstone cannot decode `instructionSet`.
+  /// Throws ``DisassemblyError`` where Capstone was built without `instructionSet`.
   public init(_ instructionSet: InstructionSet) throws(DisassemblyError) {
-    let disassembler = try Disassembler(instructionSet)
-    // SAFETY: `open` hands over a handle and a buffer that nothing else uses; `deinit` gives them back.
-    let opened = unsafe try Disassembler.open(instructionSet)
-    self.disassembler = disassembler
-    unsafe (handle, buffer) = opened
+    let (architecture, mode) =
+      switch instructionSet {
+      case .x86_64: (CS_ARCH_X86, CS_MODE_64)
+      case .aarch64: (capstone_aarch64, CS_MODE_ARM)
+      }
+    var handle: csh = 0
+    // SAFETY: the handle is a local variable that Capstone fills in; `deinit` gives it and the buffer back.
+    let status = unsafe cs_open(architecture, mode, &handle)
+    guard status == CS_ERR_OK, let buffer = unsafe cs_malloc(handle) else {
+      throw DisassemblyError(capstoneStatus: status.rawValue)
+    }
     if instructionSet == .x86_64 { _ = cs_option(handle, CS_OPT_SYNTAX, Int(CS_OPT_SYNTAX_ATT.rawValue)) }
+    disassembler = Disassembler(instructionSet)
+    unsafe (self.handle, self.buffer) = (handle, buffer)
   }
 
   deinit {
@@ -58,6 +66,13 @@ import CCapstone
     // SAFETY: the tuple's own bytes are read.
     unsafe withUnsafeBytes(of: characters) { unsafe String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
   }
+}
+
+/// Capstone refuses to work; its status number (`cs_err`) says why.
+public struct DisassemblyError: Error, Equatable, Sendable {
+  public var capstoneStatus: UInt32
+
+  public var message: String { "the Capstone library cannot decode this machine (status \(capstoneStatus))" }
 }
 
 extension ControlFlow {

@@ -125,6 +125,10 @@ import Testing
     Sound(
       description: "a conditional jump", table: ".long third - ., __SCK__a - . + 1", extra: "third: jne __SCT__a",
       targets: [.x86_64]),
+    Sound(
+      description: "static rounding in front of a call", table: ".long third - ., __SCK__a - .",
+      extra: ".type more, %function\nmore: vaddpd {rz-sae}, %zmm1, %zmm0, %zmm0\nthird: CALL __SCT__a\nret",
+      targets: [.x86_64]),
     Sound(description: "a shared object", extra: ".hidden __SCK__a, __SCK__b", options: ["-shared"]),
     Sound(
       description: "a veneer", table: ".long distant - ., __SCK__a - .",

@@ -34,7 +34,7 @@ struct Sample: Sendable, CustomTestStringConvertible {
 }
 
 func decodeBytes(_ bytes: [UInt8], _ instructionSet: InstructionSet, at offset: Int = 0) throws -> Instruction? {
-  let disassembler = try Disassembler(instructionSet)
+  let disassembler = Disassembler(instructionSet)
   return disassembler.decode(bytes.span, at: offset)
 }
 

@@ -169,15 +169,21 @@ import Testing
     (Sample("pop %rbx", 0x5b), RegisterEffects(reads: registers(4), writes: registers(3, 4), overwrites: registers(3))),
     (
       Sample("movq %xmm0, %rcx", 0x66, 0x48, 0x0f, 0x7e, 0xc1),
-      RegisterEffects(reads: registers(1), writes: registers(1))
+      RegisterEffects(reads: [], writes: registers(1), overwrites: registers(1))
     ),
     (Sample("movups %xmm0, (%rcx)", 0x0f, 0x11, 0x01), RegisterEffects(reads: registers(1), writes: [])),
     (Sample("jmp *%r11", 0x41, 0xff, 0xe3), RegisterEffects(reads: registers(11), writes: [])),
     (Sample("jrcxz", 0xe3, 0x00), RegisterEffects(reads: registers(1), writes: [])),
-    (Sample("cpuid", 0x0f, 0xa2), .unknown),
-    (Sample("syscall", 0x0f, 0x05), .unknown),
-    (Sample("rep movsb", 0xf3, 0xa4), .unknown),
-    (Sample("maskmovdqu %xmm1, %xmm0", 0x66, 0x0f, 0xf7, 0xc1), .unknown),
+    (
+      Sample("cpuid", 0x0f, 0xa2),
+      RegisterEffects(reads: registers(0, 1), writes: registers(0, 1, 2, 3), overwrites: registers(2, 3))
+    ),
+    (Sample("syscall", 0x0f, 0x05), RegisterEffects(reads: .all, writes: registers(0, 1, 2, 11))),
+    (Sample("rep movsb", 0xf3, 0xa4), RegisterEffects(reads: registers(1, 6, 7), writes: registers(1, 6, 7))),
+    (Sample("maskmovdqu %xmm1, %xmm0", 0x66, 0x0f, 0xf7, 0xc1), RegisterEffects(reads: registers(7), writes: [])),
+    (Sample("int $0x80", 0xcd, 0x80), .unknown),
+    (Sample("vmcall", 0x0f, 0x01, 0xc1), .unknown),
+    (Sample("xbegin", 0xc7, 0xf8, 0, 0, 0, 0), .unknown),
   ]
 
   /// A proof rests on these: what is not vouched for must be unknown.

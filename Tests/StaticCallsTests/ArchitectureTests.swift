@@ -59,7 +59,7 @@ import Testing
 
   @Test(arguments: Machine.allCases)
   func codeCanBeDecoded(_ machine: Machine) throws {
-    let disassembler = try Disassembler(architecture(of: machine).instructionSet)
+    let disassembler = Disassembler(architecture(of: machine).instructionSet)
     for branch in Self.branches(of: machine) {
       let decoded = disassembler.decode(branch.bytes.span, at: 0)
       #expect(decoded?.length == branch.bytes.count)

@@ -3,7 +3,7 @@ import Testing
 
 /// The instruction at the start of `bytes`.
 func decode(_ bytes: [UInt8], as instructionSet: InstructionSet) throws -> Instruction {
-  let disassembler = try Disassembler(instructionSet)
+  let disassembler = Disassembler(instructionSet)
   let instruction = disassembler.decode(bytes.span, at: 0)
   return try #require(instruction)
 }

@@ -35,7 +35,7 @@ import Testing
       ("a call that may look at it", .stays(.registerInUse), "call elsewhere\npop %rbx\nret"),
       ("a return", .stays(.registerInUse), "ret"),
       ("the next function", .stays(.registerInUse), "f_end:\n.type g, %function\ng: nop\nret"),
-      ("an unknown instruction", .stays(.registerInUse), "cpuid\npop %rbx\nret"),
+      ("an unknown instruction", .stays(.registerInUse), "vmcall\npop %rbx\nret"),
     ].map { (name: String, verdict: Verdict, behind: String) in
       RewriteCase(
         "\(name) behind the call", .x86_64, verdict, gap("nop", register: "rbx", behind: behind))
@@ -78,7 +78,8 @@ import Testing
       ("the GOT's distance", .stays(.noRoom), "movabs $_GLOBAL_OFFSET_TABLE_ - ., %rcx"),
       ("another call", .unknown, "call elsewhere"),
       ("a branch over something", .stays(.noRoom), "test %edi, %edi\nje 1f\nnop\n1: nop"),
-      ("an unknown instruction", .unknown, "cpuid"),
+      ("an unknown instruction", .unknown, "vmcall"),
+      ("an instruction with operands that it does not name", .direct, "rep movsb"),
       ("flags", .direct, "cmp %rsi, %rdi"),
     ].map { (name: String, verdict: Verdict, middle: String) in
       RewriteCase(name, .x86_64, verdict, ".Lstart: nop\n" + gap(middle))

@@ -17,7 +17,7 @@ import Testing
     ("r10", "rdpid %r10"), ("r10", "kmovq %k1, %r10"), ("r10", "vpextrq $1, %xmm0, %r10"), ("r10", "movq %xmm0, %r10"),
     ("r10", "cvttsd2si %xmm0, %r10"), ("r10", "vcvttss2usi %xmm0, %r10"), ("rcx", "pcmpestri $0, %xmm0, %xmm1"),
     ("r8", "blsr %rax, %r8"), ("r8", "pext %rax, %rdx, %r8"), ("r8", "tzcnt %ax, %r8w"), ("rbp", "leave"),
-    ("rbp", "enter $0, $0"), ("rdi", "vp2intersectd %zmm0, %zmm1, %k2"),
+    ("rbp", "enter $0, $0"), ("rdi", "vmcall"), ("rdi", "int $0x80"),
     ("rbx", "call .Lown\n nop\n jmp .Lgo\n.Lown: xor %ebx, %ebx\n ret\n.Lgo: nop"),
     ("rax", "call elsewhere"), ("r10", "loop .Lnext\n xor %r10d, %r10d\n.Lnext: nop"),
   ]

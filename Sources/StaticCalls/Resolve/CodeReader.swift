@@ -80,7 +80,7 @@ struct CodeReader: ~Copyable {
     self.ascending = ascending
     self.architecture = architecture
     self.sections = sections
-    disassembler = try Disassembler(architecture.instructionSet)
+    disassembler = Disassembler(architecture.instructionSet)
   }
 
   /// The instruction that starts at an offset, whatever stands before it.

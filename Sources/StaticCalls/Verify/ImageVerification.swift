@@ -49,7 +49,7 @@ struct ImageVerification: ~Copyable {
     let tables = try Self.tables(of: image, symbols, options)
     let isConcerned = !tables.isEmpty || !symbols.trampolines.isEmpty || !symbols.imported.isEmpty
     let relocations = isConcerned ? try image.dynamicRelocations() : []
-    let disassembler = try Disassembler(architecture.instructionSet)
+    let disassembler = Disassembler(architecture.instructionSet)
     self.options = options
     self.architecture = architecture
     self.symbols = symbols
