@@ -17,7 +17,7 @@ import Testing
       .Lfault: mov (%rdi), %eax
       .Lend: \(behindCall)
       pop %rbx
-      ret
+      .Lreturn: ret
       .Llabel: \(label ?? "mov %rbx, (%rdi)")
       pop %rbx
       ret
@@ -31,7 +31,7 @@ import Testing
       .Lfault: ldr w0, [x0]
       .Lend: \(behindCall)
       ldp x19, x30, [sp], #16
-      ret
+      .Lreturn: ret
       .Llabel: \(label ?? "str x19, [x0]")
       ldp x19, x30, [sp], #16
       ret
@@ -49,7 +49,7 @@ import Testing
     """
   }
 
-  private static let tables: [(name: String, table: (Target) -> String)] = [
+  private static let tables: [(name: String, table: @Sendable (Target) -> String)] = [
     ("a jump label", { _ in ".section sites, \"aw\"\n.quad .Lsite, .Llabel" }),
     ("a jump label of distances", { _ in ".section sites, \"a\"\n.long .Lsite - ., .Llabel - ." }),
     ("a table of exceptions", { _ in ".section .ex_table, \"a\"\n.long .Lfault - ., .Llabel - ." }),
@@ -88,7 +88,7 @@ import Testing
     arguments: [
       ("a constant", ".section sites, \"a\"\n.long .Lsite - ., .Llabel - .Lsite"),
       ("nothing", ".section sites, \"a\"\n.quad .Lsite"),
-      ("two of them", ".section sites, \"a\"\n.long .Lsite - ., .Llabel - .Lsite, .Lsite - ., .Llabel - .Lsite"),
+      ("two of them", ".section sites, \"a\"\n.long .Lsite - ., .Llabel - .Lsite, 0, .Lsite - ., .Llabel - .Lsite, 0"),
     ].flatMap { (name: String, table: String) in
       Target.allCases.map { target in
         RewriteCase(name, target, .stays(.unboundedJump), labelled(target), and: table)
@@ -110,7 +110,7 @@ import Testing
     arguments: [
       ("a probe", true, ".section .note.stapsdt, \"\", %note\n.quad .Lsite"),
       ("a note of one's own", true, ".section .note.probes, \"a\", %note\n.quad .Lsite"),
-      ("a probe elsewhere", false, ".section .note.stapsdt, \"\", %note\n.quad f"),
+      ("a probe elsewhere", false, ".section .note.stapsdt, \"\", %note\n.quad .Lreturn"),
     ].flatMap { (name: String, isKept: Bool, note: String) in
       Target.allCases.map { target in
         (RewriteCase(name, target, .direct, labelled(target, at: "nop"), and: note), isKept)

@@ -10,6 +10,8 @@ struct Entrances {
   private var places: [SectionIndex: [Int]] = [:]
   /// Fields of data that name places, distances included, in ascending order of the place.
   private var references: [SectionIndex: [DataReference]] = [:]
+  /// The addresses of code that other code forms without a relocation, in ascending order of the place.
+  private var formed: [SectionIndex: [CodeReader.FormedAddress]] = [:]
   /// Places whose address a program can get hold of, so that an indirect jump may lead there.
   private var takenAddresses: [SectionIndex: [Int]] = [:]
   /// Places in data that code refers to, or that symbols name: where tables may begin. In ascending order.
@@ -41,8 +43,9 @@ struct Entrances {
         unreadable.insert(section)
         continue
       }
-      places[section, default: []] += far.branches + far.addresses
-      takenAddresses[section, default: []] += far.addresses
+      places[section, default: []] += far.branches
+      formed[section] = far.addresses
+      takenAddresses[section, default: []] += far.addresses.map(\.place)
       starts[section] = far.starts
     }
     for section in dataLabels.keys { dataLabels[section]?.sort() }
@@ -54,9 +57,20 @@ struct Entrances {
 
   // MARK: Asking
 
-  /// The entrances in a range of section offsets that hold whatever jump tables there are; landing pads not among them.
-  func entrances(in range: Range<Int>, of section: SectionIndex) -> ArraySlice<Int> {
-    places[section]?.elements(in: range) ?? []
+  /// The entrances to the function that takes a range of section offsets which hold whatever jump tables there are; landing pads not among
+  /// them. An address that the function forms itself is none: it is the base of a jump table, or makes proofs impossible.
+  func entrances(toFunction range: Range<Int>, of section: SectionIndex) -> Set<Int> {
+    var found = Set(places[section]?.elements(in: range) ?? [])
+    for address in formed(in: range, of: section) where !range.contains(address.instruction) {
+      found.insert(address.place)
+    }
+    return found
+  }
+
+  private func formed(in range: Range<Int>, of section: SectionIndex) -> ArraySlice<CodeReader.FormedAddress> {
+    let all = formed[section] ?? []
+    let start = all.partitionPoint { $0.place >= range.lowerBound }
+    return all[start..<all.partitionPoint { $0.place >= range.upperBound }]
   }
 
   /// The places in a range that fields of data name. Each is an entrance, but for the targets of a jump table whose jump is known.
@@ -67,7 +81,8 @@ struct Entrances {
   /// Whether control may enter strictly inside of a range, by whatever way; landing pads not among them.
   func leadInside(_ range: Range<Int>, of section: SectionIndex) -> Bool {
     let inside = (range.lowerBound + 1)..<max(range.lowerBound + 1, range.upperBound)
-    return !entrances(in: inside, of: section).isEmpty || !references(to: inside, of: section).isEmpty
+    return places[section]?.elements(in: inside).isEmpty == false || !formed(in: inside, of: section).isEmpty
+      || !references(to: inside, of: section).isEmpty
       || named.nameInstruction(in: inside, of: section)
   }
 

@@ -40,7 +40,7 @@ struct FunctionProof {
       ?? (Self.isDecoded(stretch, evaluator.architecture, object) ? nil : .undecoded)
     // At first, no place that only data names is taken for a way in: it may be a target of a jump table. The places that turn out to be
     // none are added, until each is one or the other.
-    var ways = Set(entrances.entrances(in: range, of: section)).union(instructionPlaces)
+    var ways = entrances.entrances(toFunction: range, of: section).union(instructionPlaces)
     var (rounds, isSettled) = (0, false)
     var code: FunctionCode
     var propagation: Propagation
@@ -66,32 +66,40 @@ struct FunctionProof {
     namedInstructions = Set(instructionPlaces.compactMap { code.position(at: $0) })
     let own = OwnAddresses(stretch, relocations, self.evaluator, object)
     let isBounded =
-      isSettled && !Self.mayBecomeJump(references.filter { !jumps.fields.contains($0.field) }, code, object)
+      isSettled && !Self.mayBecomeJump(references.filter { !jumps.fields.contains($0.field) }, code, entrances, object)
       && !own.leadInside(range, butTo: jumps.bases)
       && (!jumps.areUnknown || own.isEmpty && !entrances.isTaken(inside: range, of: section))
     let isWhole = isBounded && !propagation.missesCode(of: code)
     obstacle = code.obstacle ?? (isWhole ? nil : .unboundedJump)
   }
 
-  /// Whether data names a nop or a jump of the function, and no other place of it close by: a program may overwrite that with a jump (a jump
-  /// label, as the kernel has them), and where it leads may be a constant that nothing tells from others.
+  /// Whether data names a nop or a jump of the function, and no other place of code close by: a program may overwrite that with a jump (a
+  /// jump label, as the kernel has them), and where it leads may be a constant that nothing tells from others.
   private static func mayBecomeJump(
-    _ references: [DataReference], _ code: FunctionCode, _ object: borrowing ObjectFile
+    _ references: [DataReference], _ code: FunctionCode, _ entrances: Entrances, _ object: borrowing ObjectFile
   ) -> Bool {
-    object.withContents(of: code.section) { contents in
-      let architecture = StaticCalls.architecture(of: object.machine)
-      let isPlaceholder = references.map { reference in
-        code.position(at: reference.place).map {
-          architecture.isPlaceholder(code.instructions[$0], in: contents)
-        } ?? false
-      }
-      return references.indices.contains { number in
-        guard isPlaceholder[number], references[number].place != code.range.lowerBound else { return false }
-        return !references.indices.contains { other in
-          !isPlaceholder[other] && references[other].field.section == references[number].field.section
-            && (references[other].field.offset - references[number].field.offset).magnitude <= recordSize
+    guard !references.isEmpty else { return false }
+    let placeholders = object.withContents(of: code.section) { contents in
+      let named = references.filter { reference in
+        guard reference.place != code.range.lowerBound, let position = code.position(at: reference.place) else {
+          return false
         }
+        return entrances.architecture.isPlaceholder(code.instructions[position], in: contents)
       }
+      return Set(named.map(\.field))
+    }
+    return placeholders.contains { placeholder in
+      let record = (placeholder.offset - recordSize)...(placeholder.offset + recordSize)
+      let isInFunction = references.contains {
+        $0.field.section == placeholder.section && record.contains($0.field.offset) && !placeholders.contains($0.field)
+      }
+      // A stub in another section leads back; a function is what the program calls at the place.
+      let isElsewhere = (entrances.named.fields[placeholder.section] ?? []).contains {
+        record.contains($0.offset) && $0.target.section != code.section
+          && object[$0.target.section].flags.contains(.execInstr)
+          && !entrances.named.functionStarts.contains($0.target)
+      }
+      return !isInFunction && !isElsewhere
     }
   }
 

@@ -287,17 +287,25 @@ struct CodeReader: ~Copyable {
 
   // MARK: Branches across stretches
 
-  /// Where direct branches without relocation, calls included, lead out of the stretch of code that they stand in, and where
-  /// code forms the address of other code in its section, both ascending; and all starts of instructions. Where the code cannot be decoded, whatever looks like such
-  /// a branch counts as one; `nil` where that is too much to look through.
+  /// An address in its own section that an instruction without relocation makes.
+  struct FormedAddress {
+    /// The section offset that it is the address of.
+    var place: Int
+    /// The section offset of the instruction.
+    var instruction: Int
+  }
+
+  /// Where direct branches without relocation, calls included, lead out of the stretch of code that they stand in, ascending; the addresses
+  /// of code in its section that code forms, in ascending order of the place; and all starts of instructions. Where the code cannot be
+  /// decoded, whatever looks like such a branch counts as one; `nil` where that is too much to look through.
   mutating func farTargets(
     in section: SectionIndex, _ object: borrowing ObjectFile
-  ) throws(ObjectFileError) -> (branches: [Int], addresses: [Int], starts: InstructionStarts)? {
+  ) throws(ObjectFileError) -> (branches: [Int], addresses: [FormedAddress], starts: InstructionStarts)? {
     if tooLong.contains(section) { return nil }
     let labels = labels(of: section, object)
     let relocations = try relocations(of: section, in: 0..<object[section].contentSize, object)
     var branches: Set<Int> = []
-    var addresses: Set<Int> = []
+    var addresses: [FormedAddress] = []
     var starts = InstructionStarts(size: object[section].contentSize)
     func hasRelocation(_ instruction: Instruction) -> Bool {
       let position = relocations.partitionPoint { $0.offset >= instruction.offset }
@@ -313,7 +321,9 @@ struct CodeReader: ~Copyable {
           if !range.contains(target), !hasRelocation(instruction) { branches.insert(target) }
         } else if !hasRelocation(instruction) {
           object.withContents(of: section) {
-            if let place = architecture.placeFormed(by: instruction, in: $0) { addresses.insert(place) }
+            if let place = architecture.placeFormed(by: instruction, in: $0) {
+              addresses.append(FormedAddress(place: place, instruction: instruction.offset))
+            }
           }
         }
       }
@@ -329,7 +339,7 @@ struct CodeReader: ~Copyable {
         }
       }
     }
-    return (branches.sorted(), addresses.sorted(), starts)
+    return (branches.sorted(), addresses.sorted { $0.place < $1.place }, starts)
   }
 }
 
