@@ -241,6 +241,8 @@ enum X86_64: Architecture {
     case 0x80...0x8f: code.littleEndian(Int32.self, at: offset + 1).map { [offset + 5 + Int($0)] } ?? []
     case 0x70...0x7f, 0xe0...0xe3, 0xeb:
       code.littleEndian(Int8.self, at: offset + 1).map { [offset + 2 + Int($0)] } ?? []
+    case 0xc7 where offset + 1 < code.count && code[offset + 1] == 0xf8:  // xbegin
+      code.littleEndian(Int32.self, at: offset + 2).map { [offset + 6 + Int($0)] } ?? []
     default: []
     }
   }

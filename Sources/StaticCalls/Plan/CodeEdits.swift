@@ -10,18 +10,24 @@ extension EditPlan {
       }
       for change in edit.relocations {
         let old = change.old
-        var table = tables[old.table] ?? EditedRelocations(table: old.table)
-        switch change {
-        case .aim(_, let new): table.changed[old.position] = .some(symbols.relocation(new))
-        case .move(_, let distance):
-          let relocation = old.relocation
-          table.changed[old.position] = PlannedRelocation(
-            offset: SectionOffset(old.offset + distance), type: relocation.type, symbol: .existing(relocation.symbol),
-            addend: relocation.addend)
-        case .remove: table.removed.insert(old.position)
-        case .add(let new, _): table.added.append(symbols.relocation(new))
+        // In its place: a copy for each change would take time that grows with the square of their number.
+        func edit(_ body: (inout EditedRelocations) -> Void) {
+          body(&tables[old.table, default: EditedRelocations(table: old.table)])
         }
-        tables[old.table] = table
+        switch change {
+        case .aim(_, let new):
+          let relocation = symbols.relocation(new)
+          edit { $0.changed[old.position] = .some(relocation) }
+        case .move(_, let distance):
+          let relocation = PlannedRelocation(
+            offset: SectionOffset(old.offset + distance), type: old.relocation.type,
+            symbol: .existing(old.relocation.symbol), addend: old.relocation.addend)
+          edit { $0.changed[old.position] = relocation }
+        case .remove: edit { _ = $0.removed.insert(old.position) }
+        case .add(let new, _):
+          let relocation = symbols.relocation(new)
+          edit { $0.added.append(relocation) }
+        }
       }
     }
     editedRelocations = tables.values.sorted { $0.table < $1.table }

@@ -368,7 +368,9 @@ struct CallSiteResolver: ~Copyable {
   mutating func resolveUnrelocated(
     in section: SectionIndex, role: SectionRole, _ object: borrowing ObjectFile
   ) throws(ObjectFileError) {
-    let branches = try code.unrelocatedBranches(in: section, object)
+    let index = index
+    let branches = try code.unrelocatedBranches(
+      in: section, to: { index.trampoline(in: section, at: $0) != nil }, object)
     for branch in branches.found {
       guard let trampoline = index.trampoline(in: section, at: branch.target) else { continue }
       let instruction = branch.instruction

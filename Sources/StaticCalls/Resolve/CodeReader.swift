@@ -134,18 +134,20 @@ struct CodeReader: ~Copyable {
     var target: Int
   }
 
-  /// All direct branches of a section that have no relocation, and where the code could not be decoded.
+  /// All direct branches of a section without a relocation that lead to one of some places there, and where code that may hold such a branch
+  /// could not be decoded.
   ///
-  /// Each stretch between two labels is decoded by itself. A stretch whose last instruction would reach into the next one was
-  /// decoded out of step, and nothing in it is believed.
+  /// Each stretch between two labels is decoded by itself, if any of its bytes look like such a branch. A stretch whose last instruction
+  /// would reach into the next one was decoded out of step, and nothing in it is believed.
   mutating func unrelocatedBranches(
-    in section: SectionIndex, _ object: borrowing ObjectFile
+    in section: SectionIndex, to isWanted: (Int) -> Bool, _ object: borrowing ObjectFile
   ) throws(ObjectFileError) -> (found: [UnrelocatedBranch], undecoded: [Int]) {
     let labels = labels(of: section, object)
     var found: [UnrelocatedBranch] = []
     var undecoded: [Int] = []
     _ = try relocations(of: section, in: 0..<object[section].contentSize, object)
     for range in labels.stretches(of: section, size: object[section].contentSize) {
+      guard mayBranch(in: range, of: section, to: isWanted, object) else { continue }
       // Zeros between functions are padding, and decode as instructions that reach into the next function.
       let padding = object.withContents(of: section) { $0.endOfNonzero(in: range) }
       let stretch = decode(range.lowerBound..<padding, of: section, labels, object)
@@ -159,12 +161,26 @@ struct CodeReader: ~Copyable {
         continue
       }
       for instruction in instructions where try relocatedSymbol(in: instruction, section, object) == nil {
-        if let target = instruction.flow.directTarget {
+        if let target = instruction.flow.directTarget, isWanted(target) {
           found.append(UnrelocatedBranch(instruction: instruction, target: target))
         }
       }
     }
     return (found, undecoded)
+  }
+
+  /// Whether any bytes in a range look like a branch to one of some places.
+  private func mayBranch(
+    in range: Range<Int>, of section: SectionIndex, to isWanted: (Int) -> Bool, _ object: borrowing ObjectFile
+  ) -> Bool {
+    object.withContents(of: section) { code in
+      var offset = range.lowerBound
+      while offset < range.upperBound {
+        if architecture.possibleBranchTargets(at: offset, in: code).contains(where: isWanted) { return true }
+        offset = architecture.resume(after: offset) ?? offset + 1
+      }
+      return false
+    }
   }
 
   private func decode(
