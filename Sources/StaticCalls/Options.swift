@@ -11,10 +11,8 @@ public enum TableLayout: Sendable {
 
 /// What the user asked for. The defaults are those of the Linux kernel.
 public struct Options: Sendable {
-  /// Prefix of trampoline symbols (include/linux/static_call_types.h: `STATIC_CALL_TRAMP_PREFIX`).
-  public var trampolinePrefix = Array("__SCT__".utf8)
-  /// Prefix of key symbols (`STATIC_CALL_KEY_PREFIX`).
-  public var keyPrefix = Array("__SCK__".utf8)
+  /// What names trampolines and keys have: one family or more, of prefixes that are all different and not empty.
+  public var families = [Family.usual]
   /// Names of the sections that are tables. The first is the one that annotate writes.
   public var tableSections = [kernelTable]
   /// How the table is laid out where annotate writes it.
@@ -49,7 +47,8 @@ public struct Options: Sendable {
 
   /// One of these is in every file that has to do with static calls, or may have once its intermediate code is compiled.
   var textsOfStaticCalls: [[UInt8]] {
-    [trampolinePrefix] + (callsThroughKeys ? [keyPrefix] : []) + (tableSections + [".gnu.lto_"]).map { Array($0.utf8) }
+    families.map(\.trampolinePrefix) + (callsThroughKeys ? families.map(\.keyPrefix) : [])
+      + (tableSections + [".gnu.lto_"]).map { Array($0.utf8) }
   }
 
   /// The table's section in the Linux kernel, and in user-space programs: there a C identifier, so that linkers mark its borders.

@@ -29,7 +29,7 @@ struct Survey {
 
 /// Whether an object that was only just opened looks as if it were to get a table: it names trampolines and has none.
 func promisesTable(_ object: borrowing ObjectFile, _ options: Options) -> Bool {
-  guard object.symbolNamesContain(options.trampolinePrefix) else { return false }
+  guard options.families.contains(where: { object.symbolNamesContain($0.trampolinePrefix) }) else { return false }
   let name = Array(options.tableSection.utf8)
   return !object.sections.contains { object.name(of: $0.index, is: name) }
 }

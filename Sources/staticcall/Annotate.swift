@@ -70,7 +70,9 @@ struct PlainAnnotate: ParsableCommand {
   @Argument(help: objectsHelp)
   var objects: [FileArgument]
 
-  @Option(name: .shortAndLong, help: ArgumentHelp("Write the annotated object here instead.", valueName: "file"))
+  @Option(
+    name: [.customShort("o", allowingJoined: true), .long],
+    help: ArgumentHelp("Write the annotated object here instead.", valueName: "file"))
   var output: FileArgument?
 
   @Flag(

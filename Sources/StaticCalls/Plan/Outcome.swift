@@ -90,10 +90,9 @@ extension TablePlan {
   /// A mistyped prefix must not throw a good table away without a word.
   fileprivate func warningOfEmptiedTable(_ survey: Survey, _ options: Options) -> [Diagnostic] {
     guard entries.isEmpty, !stale.isEmpty, survey.index.isEmpty else { return [] }
-    let prefix = String(decoding: options.trampolinePrefix, as: UTF8.self)
     return [
       Diagnostic(
-        .staleTable, .warning, "nothing is left of the existing table's entries: no symbol begins with \(prefix)",
+        .staleTable, .warning, "nothing is left of the existing table's entries: no symbol begins with \(options.trampolinePrefixes)",
         help: ["If that is not meant, compile the object again, and check --trampoline-prefix."])
     ]
   }

@@ -110,12 +110,14 @@ extension TablePlan {
     var reported: Set<SymbolName> = []
     for entry in entries {
       var name: String {
-        String(decoding: options.keyPrefix + survey.trampoline(of: entry.site).callName.bytes, as: UTF8.self)
+        String(decoding: options.keyName(of: survey.trampoline(of: entry.site).callName).bytes, as: UTF8.self)
       }
       let problem: (code: Code, message: String)
       switch entry.key {
       case .missing where !options.addMissingKeys:
         problem = (.missingKey, "the object has no symbol \(name), the key of this call")
+      case .missing where !options.canAdd(options.keyName(of: survey.trampoline(of: entry.site).callName), asTrampoline: false):
+        problem = (.missingKey, "the key of this call would be \(name), which is no key by its name: a longer prefix fits")
       case .ambiguous:
         problem = (.ambiguousKey, "several symbols \(name), and none is known to belong to this call")
       case .symbol(let key) where !isAlignedKey(key, in: object):

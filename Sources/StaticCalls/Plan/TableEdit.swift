@@ -44,7 +44,7 @@ extension EditPlan {
         switch entry.key {
         case .symbol(let symbol): .existing(symbol)
         case .trampoline: symbols.trampoline(entry.site.trampoline)
-        case .missing, .ambiguous: symbols.added(SymbolName(options.keyPrefix + trampoline.callName.bytes))
+        case .missing, .ambiguous: symbols.added(options.keyName(of: trampoline.callName))
         }
       relocations.append(
         PlannedRelocation(

@@ -195,8 +195,7 @@ struct ImageVerification: ~Copyable {
       case .address(let next): place = next
       case .memory(let slot):
         if let name = relocations[slot]?.symbolName {
-          let prefix = String(decoding: options.trampolinePrefix, as: UTF8.self)
-          if name.hasPrefix(prefix) { found = [String(name.dropFirst(prefix.count))] }
+          if let call = options.callName(ofTrampoline: name) { found = [call] }
           known[address] = found
           return found
         }
