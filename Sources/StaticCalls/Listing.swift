@@ -97,7 +97,7 @@ public struct Listing: Sendable {
         Site(
           section: object.name(of: site.section), offset: site.offset.rawValue, function: function?.name,
           functionOffset: function?.distance, kind: site.kind, shape: site.shape, through: site.through,
-          callName: survey.trampoline(of: site).displayName, state: state, code: code,
+          callName: survey.callName(of: site), state: state, code: code,
           source: source(of: site)))
     }
   }

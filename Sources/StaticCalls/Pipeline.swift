@@ -164,6 +164,9 @@ public enum Pipeline {
   private static func list(
     _ object: borrowing ObjectFile, linesFrom path: FilePath?, _ disassembles: Bool, _ options: Options
   ) throws -> Listing {
+    // Where there is no key, an entry that names the trampoline is a module's: right, however annotate would be called.
+    var options = options
+    options.isModule = true
     let survey = try surveyObject(object, options, includingData: true)
     let hasLines = !survey.sites.isEmpty && object.unpackedSize <= largestUnpackedSize
     var listing = Listing(survey, object, SourceLines(hasLines ? path?.bytes : nil), options)

@@ -25,6 +25,25 @@ struct Survey {
   func places(in object: borrowing ObjectFile) -> Places { Places(of: sections, in: object) }
 
   func trampoline(of site: CallSite) -> Trampoline { index.trampolines[site.trampoline] }
+
+  /// The name of the static call that a site belongs to, or the names that it may be.
+  func callName(of site: CallSite) -> String {
+    guard site.isAmbiguous else { return trampoline(of: site).displayName }
+    var names: [String] = []
+    for number in index.trampolines(at: site.trampoline) {
+      let name = index.trampolines[number].displayName
+      if names.count < Self.listedNames, !names.contains(name) { names.append(name) }
+    }
+    return names.joined(separator: " or ")
+  }
+
+  /// With so many names at one address nobody reads more of them.
+  private static let listedNames = 4
+
+  /// The message for a call by an address that several trampolines have.
+  func describeCallOfSharedAddress(_ site: CallSite) -> String {
+    "\(site.kind?.noun ?? "use") by address, of \(callName(of: site)): their trampolines are at one address"
+  }
 }
 
 /// Whether an object that was only just opened looks as if it were to get a table: it names trampolines and has none.

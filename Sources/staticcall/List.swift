@@ -53,7 +53,8 @@ struct List: ParsableCommand {
   func run() throws {
     let (options, disassemble) = (calls.readingOptions, disassemble)
     // With several families, static calls are called as their trampolines.
-    let wanted = key + key.flatMap { name in calls.trampolinePrefix.map { $0 + name } }
+    let prefixes = calls.trampolinePrefix.count > 1 ? calls.trampolinePrefix : []
+    let wanted = key + key.flatMap { name in prefixes.map { $0 + name } }
     var console = Console()
     var document = ListingDocument()
     func add(_ path: FilePath, _ listed: Pipeline.Listed) {

@@ -285,11 +285,12 @@ public enum Code: String, CaseIterable, Sendable {
         """)
     case .sharedAddress:
       Text(
-        "two trampolines are at one address",
+        "a call by an address that several trampolines have",
         """
-        Two trampolines of different names stand at one address. The assembler refers to local ones by their address, so a call of
-        one looks like a call of the other, and an entry could name the wrong key.
-        """, help: "Give each trampoline its own code.")
+        Trampolines of different names stand at one address, as aliases do, and a call gives only that address: the assembler resolved the
+        branch, or named the section. It may be a call of any of them, and an entry could name the wrong key. A call whose relocation
+        names its trampoline is no problem.
+        """, help: "Give each trampoline its own code, or put it into another section than the call, as a global symbol.")
     case .selfCheck:
       Text(
         "staticcall's own check failed",

@@ -56,10 +56,13 @@ struct TrampolineIndex {
   private var positions: [SectionIndex: [UInt64: Int]] = [:]
   /// The sections that keys are defined in, where calls through keys are followed.
   private(set) var keySections: Set<SectionIndex> = []
-  /// Trampolines of different names at one address.
-  private(set) var rivals: [(first: Int, second: Int)] = []
+  /// Trampolines of different names at one address, by the last of them, which ``trampoline(in:at:)`` gives for it. An address alone does
+  /// not tell which of them is meant.
+  private var sharing: [Int: [Int]] = [:]
   /// What symbols are for a relocation that names them, in the order of the symbols, without those that are nothing.
   private var roles: [(symbol: UInt32, role: Role)] = []
+  /// How many source files the object is made of, as far as symbols say (`STT_FILE`).
+  private(set) var sourceFiles = 0
   /// For each symbol whether it has a role.
   private(set) var isTarget: [Bool] = []
 
@@ -98,6 +101,12 @@ struct TrampolineIndex {
     UInt64(exactly: offset).flatMap { positions[section]?[$0] }
   }
 
+  /// The trampolines that a branch may mean that reaches trampoline `number` by its address alone; one, but for aliases.
+  func trampolines(at number: Int) -> [Int] { sharing[number] ?? [number] }
+
+  /// Whether the address of trampoline `number` is that of another static call's trampoline as well.
+  func hasSharedAddress(_ number: Int) -> Bool { sharing[number] != nil }
+
   /// What a relocation against `symbol` may refer to: `nil` where it is neither a trampoline nor a way to one.
   func target(of symbol: SymbolIndex) -> ReferenceTarget? {
     let position = roles.partitionPoint { $0.symbol >= symbol.rawValue }
@@ -113,12 +122,11 @@ struct TrampolineIndex {
     _ symbols: Span<Symbol>, _ names: Span<UInt8>, _ object: borrowing ObjectFile, _ options: Options
   ) throws(ObjectFileError) {
     var reader = NameReader(names)
-    var file = 0
     let matcher = NameMatcher(options.families)
     for index in symbols.indices {
       let symbol = symbols[index]
       if symbol.type == .file {
-        file += 1
+        sourceFiles += 1
         continue
       }
       // A section symbol has no name.
@@ -127,7 +135,7 @@ struct TrampolineIndex {
       let name = try callName(at: Int(symbol.nameOffset), match, &reader, names, options)
       guard match.isTrampoline else {
         keys[name, default: []].append(
-          KeySymbol(symbol: SymbolIndex(index), binding: symbol.binding, file: file))
+          KeySymbol(symbol: SymbolIndex(index), binding: symbol.binding, file: sourceFiles))
         continue
       }
       guard symbol.type.mayBeTrampoline else { continue }
@@ -135,7 +143,7 @@ struct TrampolineIndex {
       trampolines.append(
         Trampoline(
           symbol: SymbolIndex(index), callName: name, place: place, value: symbol.value, binding: symbol.binding,
-          file: file))
+          file: sourceFiles))
       // A label in data may have the prefix; that makes no code of the data around it.
       if case .section(let section) = place, object[section].flags.contains(.execInstr) {
         addPosition(section, symbol.value)
@@ -151,13 +159,14 @@ struct TrampolineIndex {
     return options.callName(of: rest, match)
   }
 
-  /// Notes where the last trampoline is. Two of different names at one address cannot be told apart by the address.
+  /// Notes where the last trampoline is, and which others are there.
   private mutating func addPosition(_ section: SectionIndex, _ value: UInt64) {
     let number = trampolines.count - 1
-    if let other = positions[section]?[value], trampolines[other].callName != trampolines[number].callName {
-      rivals.append((other, number))
-    }
-    positions[section, default: [:]][value] = number
+    let other = positions[section, default: [:]].updateValue(number, forKey: value)
+    guard let other else { return }
+    var all = sharing.removeValue(forKey: other) ?? [other]
+    all.append(number)
+    if all.count > 2 || trampolines[other].callName != trampolines[number].callName { sharing[number] = all }
   }
 
   /// The keys whose calls are to be followed, each with its trampoline, which is added where only the key is there. A local key

@@ -109,6 +109,7 @@ extension Survey {
       let (code, message): (Code, String)
       switch site.status {
       case .direct, .leftOut, .left(.addressTaken), .left(.storedAddress): continue
+      case .left(.sharedAddress): (code, message) = (.sharedAddress, describeCallOfSharedAddress(site))
       case .left(let reason): (code, message) = (reason, reason.describe(callThrough: site.through, of: name))
       case .convertible:
         guard includingConvertible else { continue }

@@ -91,15 +91,19 @@ extension TablePlan {
     }
   }
 
-  /// A call by address cannot tell two trampolines at one address apart.
+  /// Calls by an address that several trampolines have.
   private func sharedAddresses(_ survey: Survey) -> [Finding] {
-    survey.index.rivals.map { first, second in
-      let (first, second) = (survey.index.trampolines[first], survey.index.trampolines[second])
-      let section: SectionIndex? = if case .section(let section) = first.place { section } else { nil }
-      return Finding(
-        .sharedAddress, .error, section: section, offset: SectionOffset(Int(clamping: first.value)),
-        "the trampolines of \(first.displayName) and \(second.displayName) are at one address")
+    let calls = survey.sites.filter(\.isAmbiguous)
+    var findings = calls.prefix(Self.listedEntries).map { site in
+      Finding(
+        .sharedAddress, .error, section: site.section, offset: site.offset,
+        survey.describeCallOfSharedAddress(site))
     }
+    if calls.count > findings.count {
+      findings.append(
+        Finding(.sharedAddress, .error, section: nil, "and \(calls.count - findings.count) calls more"))
+    }
+    return findings
   }
 
   /// The first call of each static call whose key is not there, not known for certain, or not fit to hold flags.

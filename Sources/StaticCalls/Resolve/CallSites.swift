@@ -43,6 +43,17 @@ extension CallSite {
     }
   }
 
+  /// Whether it is a direct branch that a runtime could patch, in the table or not.
+  var mayHaveEntry: Bool {
+    switch status {
+    case .direct, .leftOut, .left(.sharedAddress): true
+    case .convertible, .left: false
+    }
+  }
+
+  /// Whether only an address says which trampoline is meant, and several are there.
+  var isAmbiguous: Bool { if case .left(.sharedAddress) = status { true } else { false } }
+
   /// The section offset behind the site's bytes.
   var end: Int { offset.rawValue + length }
 
@@ -104,7 +115,7 @@ struct CallSiteResolver: ~Copyable {
     for reference in references { try resolve(reference, object) }
     try resolveUses(in: section, role: role, object)
     guard role == .leftOut else { return }
-    for position in sites[first...].indices where sites[position].status == .direct {
+    for position in sites[first...].indices where sites[position].mayHaveEntry {
       sites[position].status = .leftOut
     }
   }
@@ -178,9 +189,15 @@ struct CallSiteResolver: ~Copyable {
         through: "branch with several relocations")
       return
     }
+    let isByAddress = if case .section = reference.target { true } else { false }
     add(
-      section, bytes.lowerBound, bytes.count, kind, architecture.directShape(kind), trampoline, .direct,
-      through: "direct")
+      section, bytes.lowerBound, bytes.count, kind, architecture.directShape(kind), trampoline,
+      isByAddress ? statusByAddress(of: trampoline) : .direct, through: "direct")
+  }
+
+  /// What becomes of a direct branch that does not name the trampoline it reaches.
+  private func statusByAddress(of trampoline: Int) -> CallSite.Status {
+    index.hasSharedAddress(trampoline) ? .left(.sharedAddress) : .direct
   }
 
   private func directTarget(_ reference: Reference, branchEnd: Int) -> Int? {
@@ -337,8 +354,8 @@ struct CallSiteResolver: ~Copyable {
           .left(.operandSizePrefix), through: "66-prefixed branch")
       } else if let bytes, let kind = instruction.flow.kind {
         add(
-          section, bytes.lowerBound, bytes.count, kind, .n, trampoline, role == .leftOut ? .leftOut : .direct,
-          through: "direct")
+          section, bytes.lowerBound, bytes.count, kind, .n, trampoline,
+          role == .leftOut ? .leftOut : statusByAddress(of: trampoline), through: "direct")
       } else {
         addUnpatchable(section, instruction.offset, instruction.end, instruction.flow.kind, trampoline)
       }
