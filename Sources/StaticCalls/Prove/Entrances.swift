@@ -164,6 +164,7 @@ struct Entrances {
     let purpose = TablePurpose(of: holder, object)
     // What is not loaded, such as debugging information, leads no control anywhere; but a tracer changes code at its probes.
     guard holder.flags.contains(.alloc) || purpose == .instructions else { return }
+    if purpose == .data, try isTableOfSites(holder, architecture, object) { return }
     try object.withRelocations(in: table.index) { relocations in
       for position in relocations.indices where relocations[position].type != .none {
         let relocation = relocations[position]
