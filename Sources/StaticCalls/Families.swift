@@ -18,26 +18,33 @@ public struct Family: Hashable, Sendable {
 ///
 /// Of several prefixes that fit, the longest counts: with `sc_` for trampolines and `sc_key_` for keys, `sc_key_send` is a key.
 struct NameMatcher {
+  enum Kind {
+    case trampoline
+    case key
+    /// The function of the runtime that objects of user space refer to.
+    case runtime
+  }
+
   struct Match {
-    var isTrampoline: Bool
+    var kind: Kind
     var family: Int
     /// Length of the prefix, in bytes.
     var length: Int
   }
 
-  private let families: [Family]
   private let prefixes: [(bytes: [UInt8], match: Match)]
   /// For each first byte of a name whether a prefix begins with it: enough for most symbols.
   private let isFirst: [Bool]
 
   init(_ families: [Family]) {
-    self.families = families
-    prefixes = families.enumerated()
-      .flatMap { number, family in
-        [(family.trampolinePrefix, true), (family.keyPrefix, false)].map { prefix, isTrampoline in
-          (bytes: prefix, match: Match(isTrampoline: isTrampoline, family: number, length: prefix.count))
-        }
+    let named = families.enumerated().flatMap { number, family in
+      [(family.trampolinePrefix, Kind.trampoline), (family.keyPrefix, .key)].map { prefix, kind in
+        (bytes: prefix, match: Match(kind: kind, family: number, length: prefix.count))
       }
+    }
+    // In a string table, a NUL is behind the whole name.
+    let runtime = UserSpace.updateFunction + [0]
+    prefixes = (named + [(runtime, Match(kind: .runtime, family: 0, length: runtime.count))])
       .sorted { $0.bytes.count > $1.bytes.count }
     var isFirst = [Bool](repeating: false, count: 256)
     for prefix in prefixes { if let byte = prefix.bytes.first { isFirst[Int(byte)] = true } }
@@ -72,7 +79,7 @@ extension Options {
 
   /// The name of the static call whose trampoline is called `name`, as people read it; `nil` where it is no trampoline's name.
   func callName(ofTrampoline name: String) -> String? {
-    guard let match = NameMatcher(families).match(Array(name.utf8)), match.isTrampoline else { return nil }
+    guard let match = NameMatcher(families).match(Array(name.utf8)), match.kind == .trampoline else { return nil }
     return hasOneFamily ? String(decoding: name.utf8.dropFirst(match.length), as: UTF8.self) : name
   }
 
@@ -89,7 +96,7 @@ extension Options {
   /// Whether the symbol that would be added as a call's trampoline, or as its key, is one by its name. With `sc_` for trampolines and
   /// `sc_key_` for keys, no static call can be called `key_x`.
   func canAdd(_ name: SymbolName, asTrampoline isTrampoline: Bool) -> Bool {
-    NameMatcher(families).match(name.bytes)?.isTrampoline == isTrampoline
+    NameMatcher(families).match(name.bytes)?.kind == (isTrampoline ? .trampoline : .key)
   }
 
   /// Whether an object's symbols can name static calls at all: one search answers for most objects.

@@ -77,10 +77,12 @@ public struct Listing: Sendable {
     if plan.stale.count > staleEntries.count {
       staleEntries.append("and \(plan.stale.count - staleEntries.count) more")
     }
+    let isUnread = !survey.unreadTables(in: object).isEmpty
+    if isUnread { staleEntries.append("the program's runtime reads \(Options.userTable), and not \(Options.kernelTable)") }
     table =
       if survey.table.sections.isEmpty {
         .none
-      } else if !plan.stale.isEmpty || !survey.table.faults.isEmpty {
+      } else if isUnread || !plan.stale.isEmpty || !survey.table.faults.isEmpty {
         .stale
       } else {
         plan.missing == 0 ? .complete : .incomplete

@@ -15,8 +15,10 @@ public struct Options: Sendable {
   public var families = [Family.usual]
   /// Names of the sections that are tables. The first is the one that annotate writes.
   public var tableSections = [kernelTable]
-  /// How the table is laid out where annotate writes it.
-  public var layout = TableLayout.kernel
+  /// Whether the user gave the table its name; else annotate takes that of the layout.
+  public var namesTable = false
+  /// How the table is laid out where annotate writes it; `nil` as the object says, which knows if it is one of user space.
+  public var layout: TableLayout?
   /// Lets the key slot of an entry name the trampoline where the object has no key symbol: the kernel's module loader looks the
   /// key up in `.static_call_tramp_key`.
   public var isModule = false

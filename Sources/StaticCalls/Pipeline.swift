@@ -68,7 +68,9 @@ public enum Pipeline {
     write: (borrowing EditedObject) throws -> Void
   ) throws -> Annotation {
     // Discover and resolve: what uses a trampoline, how, and which table is there. No change is made to these facts later.
-    let survey = try surveyObject(object, options)
+    let index = try TrampolineIndex(object, options)
+    let options = try options.fitted(to: index)
+    let survey = try surveyObject(object, index, options)
 
     // Plan: what the table must hold, as values. A call without a key, or where a table cannot follow it, ends here.
     let plan = TablePlan(survey, object, options)

@@ -22,6 +22,12 @@ struct Survey {
     Set(sites.map(\.section)).union(findings.compactMap(\.section)).union(table.entries.compactMap { $0.site?.section })
   }
 
+  /// Tables of the kernel's layout in an object of user space, whose runtime does not read them.
+  func unreadTables(in object: borrowing ObjectFile) -> [SectionIndex] {
+    guard index.isOfUserSpace else { return [] }
+    return table.sections.filter { object[$0].size > 0 && object.name(of: $0) == Options.kernelTable }
+  }
+
   func places(in object: borrowing ObjectFile) -> Places { Places(of: sections, in: object) }
 
   func trampoline(of site: CallSite) -> Trampoline { index.trampolines[site.trampoline] }
@@ -49,17 +55,23 @@ struct Survey {
 /// Whether an object that was only just opened looks as if it were to get a table: it names trampolines and has none.
 func promisesTable(_ object: borrowing ObjectFile, _ options: Options) -> Bool {
   guard options.families.contains(where: { object.symbolNamesContain($0.trampolinePrefix) }) else { return false }
-  let name = Array(options.tableSection.utf8)
-  return !object.sections.contains { object.name(of: $0.index, is: name) }
+  let names = [options.tableSection, Options.kernelTable, Options.userTable].map { Array($0.utf8) }
+  return !object.sections.contains { section in names.contains { object.name(of: section.index, is: $0) } }
 }
 
-/// Makes the survey of an object: trampolines, then references, then call sites, then the table.
+/// Makes the survey of an object: trampolines, then the rest.
 func surveyObject(
   _ object: borrowing ObjectFile, _ options: Options, includingData: Bool = false
 ) throws -> Survey {
+  try surveyObject(object, TrampolineIndex(object, options), options, includingData: includingData)
+}
+
+/// Makes the survey of an object with these trampolines: the table, then references, then call sites.
+func surveyObject(
+  _ object: borrowing ObjectFile, _ index: TrampolineIndex, _ options: Options, includingData: Bool = false
+) throws -> Survey {
   let table = try ExistingTable(in: object, options)
   // Most objects have no static calls: one search through the symbols' names answers for them.
-  let index = try TrampolineIndex(object, options)
   guard !index.isEmpty else { return Survey(index: index, sites: [], findings: [], table: table) }
 
   let references = try References(to: index, in: object, options)

@@ -49,7 +49,7 @@ struct Annotate: ParsableCommand {
     options.rebuildsTable = rebuild
     options.isStrict = strict
     options.waitsForDisk = fsync
-    try plain.annotate(options, keepsTableName: calls.section != nil, isDryRun: dryRun, jobs: parallel.jobs)
+    try plain.annotate(options, isDryRun: dryRun, jobs: parallel.jobs)
   }
 }
 
@@ -65,6 +65,13 @@ struct PlainAnnotate: ParsableCommand {
   enum ABI: String, Choice {
     case linux
     case user
+
+    var layout: TableLayout {
+      switch self {
+      case .linux: .kernel
+      case .user: .user
+      }
+    }
   }
 
   @Argument(help: objectsHelp)
@@ -85,7 +92,7 @@ struct PlainAnnotate: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Layout of the table: the Linux kernel's (the default), or that of user space.",
+      "Layout of the table: the Linux kernel's, or that of user space. By default user for an object that uses static_call.h, else linux.",
       discussion:
         "user: \(Options.userTable), a part for each section with calls, which linkers keep or drop along with it. Missing keys are added."
     ))
@@ -112,18 +119,12 @@ struct PlainAnnotate: ParsableCommand {
 
   private var paths: [FilePath] { withoutRepetition(objects.map(\.path)) }
 
-  func run() throws { try annotate(Options(), keepsTableName: false, isDryRun: false, jobs: nil) }
+  func run() throws { try annotate(Options(), isDryRun: false, jobs: nil) }
 
-  /// Annotates the objects with `options` and what this command itself was told. `keepsTableName` says that the user named the table's
-  /// section.
-  func annotate(_ options: Options, keepsTableName: Bool, isDryRun: Bool, jobs: Int?) throws {
+  /// Annotates the objects with `options` and what this command itself was told.
+  func annotate(_ options: Options, isDryRun: Bool, jobs: Int?) throws {
     var options = options
-    if abi == .user {
-      options.layout = .user
-      // DEFINE_STATIC_CALL defines both, so where the linker finds the trampoline it finds the key.
-      options.addMissingKeys = true
-      if !keepsTableName { options.tableSections = [Options.userTable] }
-    }
+    options.layout = abi?.layout
     options.isModule = module
     options.writesInPlace = inPlace
     let (output, request) = (output?.path, options)

@@ -67,7 +67,7 @@ struct CallOptions: ParsableArguments {
     options.families = zip(families.trampolines, families.keys).map { trampoline, key in
       Family(trampolinePrefix: Array(trampoline.utf8), keyPrefix: Array(key.utf8))
     }
-    if let section { options.tableSections = [section] }
+    if let section { (options.tableSections, options.namesTable) = ([section], true) }
     options.includesAlternatives = includesAlternatives
     options.rewritesCalls = !noRewrite
     options.callsThroughKeys = throughKeys

@@ -21,6 +21,7 @@ public enum Code: String, CaseIterable, Sendable {
   case overlappingSites = "SC017"
   case selfCheck = "SC018"
   case sharedAddress = "SC019"
+  case contradictedLayout = "SC020"
 
   case throughTable = "SC030"
   case throughRegister = "SC031"
@@ -67,6 +68,7 @@ public enum Code: String, CaseIterable, Sendable {
   case separateEntry = "SC117"
   case staleSignature = "SC118"
   case staleAddressTable = "SC119"
+  case unreadTable = "SC120"
 
   /// What the code stands for, in a line.
   public var title: String { text.title }
@@ -291,6 +293,15 @@ public enum Code: String, CaseIterable, Sendable {
         branch, or named the section. It may be a call of any of them, and an entry could name the wrong key. A call whose relocation
         names its trampoline is no problem.
         """, help: "Give each trampoline its own code, or put it into another section than the call, as a global symbol.")
+    case .contradictedLayout:
+      Text(
+        "a layout that is not the object's",
+        """
+        The object is of a program that uses static_call.h: it includes the header, or refers to static_call_update_key. The runtime of
+        such a program reads the table of user space, and no other: with a table of the kernel's layout no call would ever be
+        patched, without a word. So --abi linux and --module, which are the kernel's, are refused.
+        annotate takes the right layout by itself where no --abi is given. A table that is wrong already is made anew with --rebuild.
+        """, help: "Leave it out: annotate takes `--abi user` for this object by itself.")
     case .selfCheck:
       Text(
         "staticcall's own check failed",
@@ -648,6 +659,15 @@ public enum Code: String, CaseIterable, Sendable {
         .llvm_addrsig lists by number the symbols whose addresses are compared, which folding of identical code must keep apart. The numbers
         here are no symbols of this object: some tool has changed the symbol table and left the numbers as they were.
         """, help: "Compile the object again, and find the tool that changed it afterwards.")
+    case .unreadTable:
+      Text(
+        "a table that the program's runtime does not read",
+        """
+        The program uses static_call.h, whose runtime reads the table static_call_sites, and entries are in .static_call_sites, the
+        kernel's: they were written with --abi linux, or before the object said which layout it needs. The program works, and no call in that
+        table is ever patched.
+        annotate --rebuild moves the entries of an object, or of one that `ld -r` combined of several, into the right table.
+        """, help: "`staticcall annotate --abi user --rebuild` on the objects converts the table; then link again.")
     case .droppedTable:
       Text(
         "a linked image has static calls and no table",

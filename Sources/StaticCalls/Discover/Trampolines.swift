@@ -61,6 +61,8 @@ struct TrampolineIndex {
   private var sharing: [Int: [Int]] = [:]
   /// What symbols are for a relocation that names them, in the order of the symbols, without those that are nothing.
   private var roles: [(symbol: UInt32, role: Role)] = []
+  /// Whether the object is of a program that uses static_call.h; not known of an object without trampolines.
+  private(set) var isOfUserSpace = false
   /// How many source files the object is made of, as far as symbols say (`STT_FILE`).
   private(set) var sourceFiles = 0
   /// For each symbol whether it has a role.
@@ -80,6 +82,7 @@ struct TrampolineIndex {
       try collectSymbols(symbols, names, object, options)
       let followed = options.callsThroughKeys ? followKeys(options) : []
       guard !trampolines.isEmpty else { return }
+      if UserSpace.hasMark(object) { isOfUserSpace = true }
       assignRoles(symbols, followed, object)
     }
   }
@@ -132,8 +135,12 @@ struct TrampolineIndex {
       // A section symbol has no name.
       guard symbol.type != .section, symbol.nameOffset != 0 else { continue }
       guard let match = matcher.match(names, at: Int(symbol.nameOffset)) else { continue }
+      if match.kind == .runtime {
+        isOfUserSpace = true
+        continue
+      }
       let name = try callName(at: Int(symbol.nameOffset), match, &reader, names, options)
-      guard match.isTrampoline else {
+      if match.kind == .key {
         keys[name, default: []].append(
           KeySymbol(symbol: SymbolIndex(index), binding: symbol.binding, file: sourceFiles))
         continue

@@ -45,7 +45,7 @@ extension TablePlan {
 
   private func foreignTables(_ survey: Survey, _ object: borrowing ObjectFile, _ options: Options) -> [Finding] {
     var findings: [Finding] = []
-    if !entries.isEmpty, let other = otherTable(object, options) {
+    if !options.rebuildsTable, !entries.isEmpty || survey.index.isOfUserSpace, let other = otherTable(object, options) {
       findings.append(
         Finding(
           .foreignTable, .error, section: other,
@@ -58,7 +58,7 @@ extension TablePlan {
           "the existing table would be replaced, and it defines the symbol \(object.name(of: symbol))"))
     }
     for table in survey.table.sections {
-      let isOrdinary = options.layout == .user || !object[table].flags.contains(.linkOrder)
+      let isOrdinary = otherLayout.contains(table) || options.layout == .user || !object[table].flags.contains(.linkOrder)
       let hasOtherRelocations = object.sections.contains {
         [.rel, .crel].contains($0.type) && Int($0.info) == table.rawValue
       }
@@ -72,8 +72,7 @@ extension TablePlan {
 
   /// The table of the other layout, by its usual name.
   private func otherTable(_ object: borrowing ObjectFile, _ options: Options) -> SectionIndex? {
-    let name = options.layout == .user ? Options.kernelTable : Options.userTable
-    guard options.tableSection != name else { return nil }
+    guard let name = options.otherTableSection else { return nil }
     return object.sections.first { object.name(of: $0.index, is: Array(name.utf8)) && $0.size != 0 }?.index
   }
 

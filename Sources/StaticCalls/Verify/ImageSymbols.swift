@@ -43,7 +43,7 @@ struct ImageSymbols {
         let call = match.map { match in
           String(decoding: options.callName(of: SymbolName(names.bytes(at: name + match.length)), match).bytes, as: UTF8.self)
         }
-        if let match, let call, match.isTrampoline {
+        if let match, let call, match.kind == .trampoline {
           if call.hasSuffix("$plt") {
             // mold's name for an entry of the PLT.
             found.veneers.insert(symbol.value)
@@ -52,7 +52,7 @@ struct ImageSymbols {
           } else {
             found.imported.insert(call)
           }
-        } else if isDefined, let call {
+        } else if isDefined, let match, let call, match.kind == .key {
           found.keys[symbol.value, default: []].insert(call)
         } else if names.hasBytes(startPrefix, at: name), borders.contains(where: { names.hasBytes($0, at: name + 8) }) {
           starts[names.string(at: name + 8)] = symbol.value
