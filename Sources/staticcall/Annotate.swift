@@ -146,25 +146,29 @@ struct PlainAnnotate: ParsableCommand {
   ) {
     let isTalkative = verbose || isDryRun
     var isSilent = true
+    var limit = WarningLimit()
     for outcome in outcomes {
       let name = displayName(of: path, outcome.member)
       switch outcome.result {
       case .success(let annotation):
         // Most members of most archives have no static calls.
         if outcome.member != nil, annotation.change == .noStaticCalls, annotation.left.isEmpty { continue }
-        report(annotation, name, &console, isTalkative)
+        report(annotation, name, &console, isTalkative, &limit)
       case .failure(let refusal): console.complain(refusal, about: name)
       }
       isSilent = false
     }
+    for warning in limit.rest { console.complain(warning, about: path.text) }
     if isSilent, isTalkative { console.report("\(path.text): no static calls\n") }
   }
 
-  private func report(_ annotation: Annotation, _ name: String, _ console: inout Console, _ isTalkative: Bool) {
+  private func report(
+    _ annotation: Annotation, _ name: String, _ console: inout Console, _ isTalkative: Bool, _ limit: inout WarningLimit
+  ) {
     let isHeldBack = annotation.change == .heldBack
     // Never a failure without a word.
     if !quiet || isHeldBack {
-      for warning in annotation.left { console.complain(warning, about: name) }
+      for warning in annotation.left where limit.admits(warning) { console.complain(warning, about: name) }
     }
     if isTalkative { console.report(annotation.text(for: name)) }
     if isHeldBack {

@@ -110,7 +110,7 @@ extension Survey {
       switch site.status {
       case .direct, .leftOut, .left(.addressTaken), .left(.storedAddress): continue
       case .left(.sharedAddress): (code, message) = (.sharedAddress, describeCallOfSharedAddress(site))
-      case .left(let reason): (code, message) = (reason, reason.describe(callThrough: site.through, of: name))
+      case .left(let reason): (code, message) = (reason, reason.describe(site.kind, through: site.through, of: name))
       case .convertible:
         guard includingConvertible else { continue }
         let through = site.through == "GOT" ? "the GOT" : site.through
