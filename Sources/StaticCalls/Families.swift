@@ -108,7 +108,7 @@ extension Options {
   }
 
   /// The prefixes of trampolines, for a message.
-  var trampolinePrefixes: String {
+  public var trampolinePrefixes: String {
     families.map { String(decoding: $0.trampolinePrefix, as: UTF8.self) }.joined(separator: " or ")
   }
 }

@@ -138,6 +138,10 @@ struct PlainAnnotate: ParsableCommand {
       case .failure(let refusal): console.complain(refusal, about: path.text)
       }
     }
+    if verbose, results.allSatisfy({ $0.result.foundNothing }), results.count > 1 || results.first?.result.isEmpty == true {
+      // Said for each file as well; for all of them it is most often a mistake.
+      console.report("No static calls in any of them: no symbol begins with \(request.trampolinePrefixes) (--trampoline-prefix).\n")
+    }
     try console.end()
   }
 
@@ -157,6 +161,10 @@ struct PlainAnnotate: ParsableCommand {
       case .failure(let refusal): console.complain(refusal, about: name)
       }
       isSilent = false
+    }
+    if outcomes.isEmpty, !quiet, let members = Pipeline.membersWithoutObject(inArchiveAt: path) {
+      let which = members == 1 ? "its member is no object" : "none of its \(members) members is an object"
+      console.complain(printable("\(path.text): note: \(which)") + "\n")
     }
     for warning in limit.rest { console.complain(warning, about: path.text) }
     if isSilent, isTalkative { console.report("\(path.text): no static calls\n") }
@@ -190,4 +198,17 @@ extension PlainAnnotate: CustomReflectable {
     ]
     return Mirror(self, children: children)
   }
+}
+
+extension Result<[Pipeline.Annotated], Refusal> {
+  /// Whether there are no static calls.
+  fileprivate var foundNothing: Bool {
+    guard case .success(let outcomes) = self else { return false }
+    return outcomes.allSatisfy { outcome in
+      if case .success(let annotation) = outcome.result { annotation.change == .noStaticCalls } else { false }
+    }
+  }
+
+  /// Whether it is an archive in which no object was looked at.
+  fileprivate var isEmpty: Bool { if case .success(let outcomes) = self { outcomes.isEmpty } else { false } }
 }
