@@ -49,7 +49,10 @@ public struct VerificationReport: Sendable {
           diagnostics: subject.refusal?.diagnostics ?? subject.diagnostics, isUnchecked: subject.refusal != nil)
       }
     case .failure(let refusal):
-      [Subject(path: file.path, member: nil, kind: nil, entries: 0, diagnostics: refusal.diagnostics, isUnchecked: true)]
+      [
+        Subject(
+          path: file.path, member: nil, kind: nil, entries: 0, diagnostics: refusal.diagnostics, isUnchecked: true)
+      ]
     }
   }
 

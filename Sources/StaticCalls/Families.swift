@@ -54,7 +54,8 @@ struct NameMatcher {
   /// What the name at an offset of a string table is; `nil` where it has none of the prefixes.
   @inline(__always)
   func match(_ names: Span<UInt8>, at offset: Int) -> Match? {
-    guard isFirst[Int(names[offset])] else { return nil }
+    // In a linked image nobody has checked where the name is.
+    guard offset < names.count, isFirst[Int(names[offset])] else { return nil }
     return longestMatch(names, at: offset)
   }
 

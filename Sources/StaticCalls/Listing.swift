@@ -78,7 +78,9 @@ public struct Listing: Sendable {
       staleEntries.append("and \(plan.stale.count - staleEntries.count) more")
     }
     let isUnread = !survey.unreadTables(in: object).isEmpty
-    if isUnread { staleEntries.append("the program's runtime reads \(Options.userTable), and not \(Options.kernelTable)") }
+    if isUnread {
+      staleEntries.append("the program's runtime reads \(Options.userTable), and not \(Options.kernelTable)")
+    }
     table =
       if survey.table.sections.isEmpty {
         .none

@@ -35,16 +35,14 @@ struct Survey {
   /// The name of the static call that a site belongs to, or the names that it may be.
   func callName(of site: CallSite) -> String {
     guard site.isAmbiguous else { return trampoline(of: site).displayName }
-    var names: [String] = []
-    for number in index.trampolines(at: site.trampoline) {
-      let name = index.trampolines[number].displayName
-      if names.count < Self.listedNames, !names.contains(name) { names.append(name) }
+    let names = index.trampolines(at: site.trampoline).prefix(Self.listedNames).map {
+      index.trampolines[$0].displayName
     }
-    return names.joined(separator: " or ")
+    return Set(names).sorted().joined(separator: " or ")
   }
 
-  /// With so many names at one address nobody reads more of them.
-  private static let listedNames = 4
+  /// Of more names at one address nobody reads all.
+  private static let listedNames = 8
 
   /// The message for a call by an address that several trampolines have.
   func describeCallOfSharedAddress(_ site: CallSite) -> String {

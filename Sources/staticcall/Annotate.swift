@@ -138,9 +138,12 @@ struct PlainAnnotate: ParsableCommand {
       case .failure(let refusal): console.complain(refusal, about: path.text)
       }
     }
-    if verbose, results.allSatisfy({ $0.result.foundNothing }), results.count > 1 || results.first?.result.isEmpty == true {
+    if verbose, results.allSatisfy({ $0.result.foundNothing }),
+      results.count > 1 || results.first?.result.isEmpty == true
+    {
       // Said for each file as well; for all of them it is most often a mistake.
-      console.report("No static calls in any of them: no symbol begins with \(request.trampolinePrefixes) (--trampoline-prefix).\n")
+      console.report(
+        "No static calls in any of them: no symbol begins with \(request.trampolinePrefixes) (--trampoline-prefix).\n")
     }
     try console.end()
   }

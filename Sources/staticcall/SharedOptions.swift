@@ -19,7 +19,8 @@ struct CallOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "Prefix of trampoline symbols (default: __SCT__). Several, each with its --key-prefix, for several families of static calls.",
-      discussion: "Where several prefixes fit a name, the longest counts. With several families, a static call is called as its trampoline.",
+      discussion:
+        "Where several prefixes fit a name, the longest counts. With several families, a static call is called as its trampoline.",
       valueName: "prefix"))
   var trampolinePrefix: [String] = []
 
@@ -44,12 +45,14 @@ struct CallOptions: ParsableArguments {
     if prefixes.contains("") { throw ValidationError("A prefix must not be empty.") }
     guard families.trampolines.count == families.keys.count else {
       throw ValidationError(
-        "--trampoline-prefix and --key-prefix go in pairs: there are \(families.trampolines.count) and \(families.keys.count) of them.")
+        "--trampoline-prefix and --key-prefix go in pairs: there are \(families.trampolines.count) and \(families.keys.count) of them."
+      )
     }
     guard Set(prefixes).count == prefixes.count else {
       throw ValidationError(
         prefixes.count == 2
-          ? "Trampolines and keys must have different prefixes." : "All prefixes of trampolines and keys must be different.")
+          ? "Trampolines and keys must have different prefixes."
+          : "All prefixes of trampolines and keys must be different.")
     }
     guard (prefixes + [section ?? ""]).allSatisfy(isUTF8) else {
       throw ValidationError("The names of symbols and sections must be UTF-8.")

@@ -93,7 +93,7 @@ struct ArchiveTests {
     let verified = try await staticcall("verify", "lib.a", in: scratch.path)
     let found = verified.output.split(separator: "\n").filter { $0.hasSuffix("[SC102]") }
     #expect(found.count == 1001 && found.last == "lib.a: warning: and 400 more of this kind [SC102]")
-    #expect(verified.output.hasSuffix("0 errors and 1400 warnings in 2 objects\n"), "\(verified.output.suffix(200))")
+    #expect(verified.output.hasSuffix("0 errors and 1,400 warnings in 2 objects\n"), "\(verified.output.suffix(200))")
     // One that is too large by itself is counted on.
     let few = try await staticcall("annotate", "--no-rewrite", "a.o", "b.o", in: scratch.path)
     #expect(few.errors.split(separator: "\n").count { $0.hasSuffix("[SC030]") } == 1400)

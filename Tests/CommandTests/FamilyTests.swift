@@ -3,7 +3,9 @@ import Testing
 
 /// Static calls with other prefixes, and with several of them in one run.
 @Suite struct FamilyTests {
-  private static let two = ["--trampoline-prefix", "a_", "--key-prefix", "ak_", "--trampoline-prefix", "b_", "--key-prefix", "bk_"]
+  private static let two = [
+    "--trampoline-prefix", "a_", "--key-prefix", "ak_", "--trampoline-prefix", "b_", "--key-prefix", "bk_",
+  ]
 
   /// One name in both families.
   private static let source = """
@@ -46,7 +48,8 @@ import Testing
   @Test func aKeyOfAnotherFamilyIsAnotherKey() async throws {
     let scratch = try Scratch()
     try await scratch.make(
-      "caller: CALL a_send\n.section .static_call_sites,\"aw\",%progbits\n.long caller - ., bk_send - .\n.data\n.quad ak_send")
+      "caller: CALL a_send\n.section .static_call_sites,\"aw\",%progbits\n.long caller - ., bk_send - .\n.data\n.quad ak_send"
+    )
     let verified = try await run(staticcallPath, ["verify", "a.o"] + Self.two, in: scratch.path)
     #expect(verified.status == 1)
     #expect(verified.output.contains("names bk_send, and the branch calls a_send [SC107]"), "\(verified.output)")
@@ -99,7 +102,8 @@ import Testing
       let annotated = try await run(staticcallPath, ["annotate", "-v", "--strict", "a.o"] + naming, in: scratch.path)
       #expect(annotated.output == "a.o: 1 call site of 1 key; table of 1 entry written\n")
       #expect(annotated.errors == "")
-      #expect(try ElfBytes(file: scratch.file("a.o")).siteTable().map(\.key.description.prefix(key.count)) == [key[...]])
+      let named = try ElfBytes(file: scratch.file("a.o")).siteTable().map(\.key)
+      #expect(named == ["\(key)send"])
       let verified = try await run(staticcallPath, ["verify", "-v", "--strict", "a.o"] + naming, in: scratch.path)
       #expect(verified.output == "1 object, 1 table entry: all is well\n")
     }
@@ -113,7 +117,8 @@ import Testing
     let naming = ["--trampoline-prefix", "sc_tramp_", "--key-prefix", "sc_", "--add-missing-keys"]
     let run = try await run(staticcallPath, ["annotate", "a.o"] + naming, in: scratch.path)
     #expect(run.status == 2)
-    #expect(run.errors.contains("the key of this call would be sc_tramp_x, which is no key by its name"), "\(run.errors)")
+    #expect(
+      run.errors.contains("the key of this call would be sc_tramp_x, which is no key by its name"), "\(run.errors)")
     #expect(!run.errors.contains("SC018"))
     #expect(try Fingerprint(scratch.file("a.o")) == before)
   }
@@ -123,10 +128,21 @@ import Testing
     let scratch = try Scratch()
     try await scratch.make(Sample.direct)
     for (options, message) in [
-      (["--trampoline-prefix", "a", "--trampoline-prefix", "b"], "--trampoline-prefix and --key-prefix go in pairs: there are 2 and 1 of them."),
-      (Self.two + ["--key-prefix", "c"], "--trampoline-prefix and --key-prefix go in pairs: there are 2 and 3 of them."),
-      (Self.two + ["--trampoline-prefix", "a_", "--key-prefix", "c"], "All prefixes of trampolines and keys must be different."),
-      (Self.two + ["--trampoline-prefix", "ak_", "--key-prefix", "c"], "All prefixes of trampolines and keys must be different."),
+      (
+        ["--trampoline-prefix", "a", "--trampoline-prefix", "b"],
+        "--trampoline-prefix and --key-prefix go in pairs: there are 2 and 1 of them."
+      ),
+      (
+        Self.two + ["--key-prefix", "c"], "--trampoline-prefix and --key-prefix go in pairs: there are 2 and 3 of them."
+      ),
+      (
+        Self.two + ["--trampoline-prefix", "a_", "--key-prefix", "c"],
+        "All prefixes of trampolines and keys must be different."
+      ),
+      (
+        Self.two + ["--trampoline-prefix", "ak_", "--key-prefix", "c"],
+        "All prefixes of trampolines and keys must be different."
+      ),
       (Self.two + ["--trampoline-prefix", "", "--key-prefix", "c"], "A prefix must not be empty."),
     ] {
       let run = try await run(staticcallPath, [command, "a.o"] + options, in: scratch.path)

@@ -35,7 +35,9 @@ import Testing
   @Test(arguments: Target.allCases)
   func theObjectSaysWhichLayoutItNeeds(_ target: Target) async throws {
     let scratch = try Scratch()
-    for (name, source) in [("caller", Self.caller), ("program", Self.program + "\nint other(int x) { return static_call(number)(x) + 1; }")] {
+    for (name, source) in [
+      ("caller", Self.caller), ("program", Self.program + "\nint other(int x) { return static_call(number)(x) + 1; }"),
+    ] {
       try await compile(source, name, for: target, in: scratch)
       let run = try await staticcall("annotate", "-v", "\(name).o", in: scratch.path)
       #expect(run.output == "\(name).o: 1 call site of 1 key; table of 1 entry written\n")
@@ -107,7 +109,7 @@ import Testing
     #expect(converted.output == "combined.o: 1 call site of 1 key; table of 1 entry, 1 old one removed written\n")
     let elf = try ElfBytes(file: object)
     #expect(try elf.siteTable("static_call_sites").count == 1)
-    #expect(try elf[section: elf.section(".static_call_sites"), .size] == 0)
+    #expect(try elf[section: elf.section(".static_call_sites"), .length] == 0)
     let verified = try await staticcall("verify", "-v", "--strict", "combined.o", in: scratch.path)
     #expect(verified.output == "1 object, 1 table entry: all is well\n")
     let again = try await staticcall("annotate", "-v", "combined.o", in: scratch.path)
@@ -126,7 +128,8 @@ import Testing
     #expect(try ElfBytes(file: scratch.file("a.o")).siteTable().count == 3)
     let verified = try await staticcall("verify", "-v", "--strict", "a.o", in: scratch.path)
     #expect(verified.output == "1 object, 3 table entries: all is well\n")
-    try await require(target == .x86_64 ? "ld" : "aarch64-linux-gnu-ld", ["-r", "-o", scratch.file("r.o"), scratch.file("a.o")])
+    try await require(
+      target == .x86_64 ? "ld" : "aarch64-linux-gnu-ld", ["-r", "-o", scratch.file("r.o"), scratch.file("a.o")])
   }
 
   /// A program whose table nobody reads works, and none of its calls is ever patched.

@@ -256,7 +256,8 @@ import Testing
     #expect(try await staticcall("diff", "a.o", "a.o", in: scratch.path).status == 0)
     // Another call's trampoline is still another one.
     try await scratch.make(
-      "caller: CALL __SCT__a\n.section .static_call_sites,\"aw\",%progbits\n.long caller - ., __SCT__b - .", for: target)
+      "caller: CALL __SCT__a\n.section .static_call_sites,\"aw\",%progbits\n.long caller - ., __SCT__b - .", for: target
+    )
     let wrong = try await staticcall("list", "a.o", in: scratch.path)
     #expect(wrong.output.contains("table does not fit the code"), "\(wrong.output)")
   }

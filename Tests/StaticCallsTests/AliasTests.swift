@@ -1,4 +1,5 @@
 import StaticCalls
+import SystemPackage
 import TestSupport
 import Testing
 
@@ -38,7 +39,7 @@ import Testing
     #expect(attempt.codes == [.sharedAddress])
     #expect(attempt.messages == ["call by address, of a or b: their trampolines are at one address"])
     #expect(try Fingerprint(object) == before)
-    #expect(try Pipeline.list(.init(object), Options()).sites.map(\.callName) == ["c", "a or b"])
+    #expect(try Pipeline.list(FilePath(object), Options()).sites.map(\.callName) == ["c", "a or b"])
   }
 
   @Test(arguments: Target.allCases)

@@ -296,7 +296,8 @@ public enum Code: String, CaseIterable, Sendable {
         Trampolines of different names stand at one address, as aliases do, and a call gives only that address: the assembler resolved the
         branch, or named the section. It may be a call of any of them, and an entry could name the wrong key. A call whose relocation
         names its trampoline is no problem.
-        """, help: "Give each trampoline its own code, or put it into another section than the call, as a global symbol.")
+        """,
+        help: "Give each trampoline its own code, or put it into another section than the call, as a global symbol.")
     case .contradictedLayout:
       Text(
         "a layout that is not the object's",

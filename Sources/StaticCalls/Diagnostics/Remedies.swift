@@ -17,23 +17,24 @@ extension Code {
       .noTrampoline, .duplicateEntry, .discardedSection, .replaceableSite, .entryFlags:
       ["`\(annotate) --rebuild` on the object makes the table anew; then link again."]
     case .staleTable: ["`\(annotate) --rebuild` throws the table away and makes it anew."]
-    case .unreadTable: ["`staticcall annotate --abi user --rebuild` on the objects converts the table; then link again."]
+    case .unreadTable:
+      ["`staticcall annotate --abi user --rebuild` on the objects converts the table; then link again."]
     case .foreignTable:
       [
         facts.isOfUserSpace
           ? "`\(annotate) --rebuild` makes a table of the kernel's layout into one of user space."
-          : "Annotate the object that the compiler wrote, without this table; use one --abi for all objects.",
+          : "Annotate the object that the compiler wrote, without this table; use one --abi for all objects."
       ]
     case .missingEntry: ["Run `\(annotate)` on the object, before it is linked."]
     case .missingKey where facts.isOfUserSpace: ["Annotate with --abi user, which adds the key for the linker to find."]
     case .mixedTables: ["Annotate all objects with \(abi)."]
     case .separateEntry:
       [
-        "Run `\(annotate)` on this object" + (facts.isOfUserSpace ? "." : ", with the same --abi as before."),
+        "Run `\(annotate)` on this object" + (facts.isOfUserSpace ? "." : ", with the same --abi as before.")
       ]
     case .droppedTable where facts.isOfUserSpace:
       [
-        "Run `staticcall verify` on the objects, `\(annotate)` on those that it names, and link again.",
+        "Run `staticcall verify` on the objects, `\(annotate)` on those that it names, and link again."
       ]
     default: nil
     }

@@ -25,7 +25,8 @@ extension Options {
       if let contradiction {
         throw Refusal([
           Diagnostic(
-            .contradictedLayout, .error, "the object is of a program that uses static_call.h, and \(contradiction) is for the kernel",
+            .contradictedLayout, .error,
+            "the object is of a program that uses static_call.h, and \(contradiction) is for the kernel",
             help: Code.contradictedLayout.help)
         ])
       }

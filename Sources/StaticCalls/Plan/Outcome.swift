@@ -92,7 +92,8 @@ extension TablePlan {
     guard entries.isEmpty, !stale.isEmpty, survey.index.isEmpty else { return [] }
     return [
       Diagnostic(
-        .staleTable, .warning, "nothing is left of the existing table's entries: no symbol begins with \(options.trampolinePrefixes)",
+        .staleTable, .warning,
+        "nothing is left of the existing table's entries: no symbol begins with \(options.trampolinePrefixes)",
         help: ["If that is not meant, compile the object again, and check --trampoline-prefix."])
     ]
   }

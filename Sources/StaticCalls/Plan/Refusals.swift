@@ -58,7 +58,8 @@ extension TablePlan {
           "the existing table would be replaced, and it defines the symbol \(object.name(of: symbol))"))
     }
     for table in survey.table.sections {
-      let isOrdinary = otherLayout.contains(table) || options.layout == .user || !object[table].flags.contains(.linkOrder)
+      let isOrdinary =
+        otherLayout.contains(table) || options.layout == .user || !object[table].flags.contains(.linkOrder)
       let hasOtherRelocations = object.sections.contains {
         [.rel, .crel].contains($0.type) && Int($0.info) == table.rawValue
       }
@@ -119,8 +120,11 @@ extension TablePlan {
       switch entry.key {
       case .missing where !options.addMissingKeys:
         problem = (.missingKey, "the object has no symbol \(name), the key of this call")
-      case .missing where !options.canAdd(options.keyName(of: survey.trampoline(of: entry.site).callName), asTrampoline: false):
-        problem = (.missingKey, "the key of this call would be \(name), which is no key by its name: a longer prefix fits")
+      case .missing
+      where !options.canAdd(options.keyName(of: survey.trampoline(of: entry.site).callName), asTrampoline: false):
+        problem = (
+          .missingKey, "the key of this call would be \(name), which is no key by its name: a longer prefix fits"
+        )
       case .ambiguous:
         problem = (.ambiguousKey, "several symbols \(name), and none is known to belong to this call")
       case .symbol(let key) where !isAlignedKey(key, in: object):

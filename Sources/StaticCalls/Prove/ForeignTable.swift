@@ -10,7 +10,8 @@ func isTableOfSites(
 ) throws(ObjectFileError) -> Bool {
   let entries = section.contentSize / ExistingTable.entrySize
   guard section.type == .progbits, entries > 0, section.contentSize % ExistingTable.entrySize == 0,
-    object.relocationSections(of: section.index).count == 1, let table = object.relocationSections(of: section.index).first,
+    object.relocationSections(of: section.index).count == 1,
+    let table = object.relocationSections(of: section.index).first,
     object[table].contentSize == entries * 2 * Relocation.size
   else { return false }
   var relocations: [Relocation] = []
@@ -24,7 +25,9 @@ func isTableOfSites(
   guard relocations.count == entries * 2 else { return false }
   for entry in 0..<entries {
     let (site, key) = (relocations[2 * entry], relocations[2 * entry + 1])
-    guard let branch = try namedBranch(at: site, architecture, object), key.addend == branch.kind.flags else { return false }
+    guard let branch = try namedBranch(at: site, architecture, object), key.addend == branch.kind.flags else {
+      return false
+    }
     let symbol = object.symbol(key.symbol)
     if case .section(let holder) = object.place(of: symbol, at: key.symbol), object[holder].flags.contains(.execInstr),
       key.symbol != branch.symbol
@@ -41,7 +44,8 @@ private func namedBranch(
   at site: Relocation, _ architecture: any Architecture.Type, _ object: borrowing ObjectFile
 ) throws(ObjectFileError) -> (kind: CallKind, symbol: SymbolIndex)? {
   let symbol = object.symbol(site.symbol)
-  guard case .section(let section) = object.place(of: symbol, at: site.symbol), object[section].flags.contains(.execInstr),
+  guard case .section(let section) = object.place(of: symbol, at: site.symbol),
+    object[section].flags.contains(.execInstr),
     let offset = Int(exactly: Int64(bitPattern: symbol.value) &+ site.addend), offset >= 0
   else { return nil }
   let branch = object.withContents(of: section) { code in

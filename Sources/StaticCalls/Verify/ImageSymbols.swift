@@ -41,7 +41,9 @@ struct ImageSymbols {
         let isDefined = symbol.storedSection != 0
         let match = matcher.match(names, at: name)
         let call = match.map { match in
-          String(decoding: options.callName(of: SymbolName(names.bytes(at: name + match.length)), match).bytes, as: UTF8.self)
+          String(
+            decoding: options.callName(of: SymbolName(names.bytes(at: name + match.length)), match).bytes, as: UTF8.self
+          )
         }
         if let match, let call, match.kind == .trampoline {
           if call.hasSuffix("$plt") {

@@ -26,6 +26,6 @@ extension LinkedImage {
       }
     }
     if isDefined || hasSymbols && sections.contains(where: { $0.type == .symtab }) { return isDefined }
-    return segments.contains { !$0.isExecutable && holds(UserSpace.variable, in: $0) }
+    return segments.contains { holds(UserSpace.variable, in: $0) }
   }
 }

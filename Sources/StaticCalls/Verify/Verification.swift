@@ -53,7 +53,8 @@ extension Verification {
     let unread = try image.unreadTable()
     subjects = [
       Subject(
-        kind: .image, entries: verification.entries, diagnostics: (unread.map { [$0] } ?? []) + verification.diagnostics)
+        kind: .image, entries: verification.entries, diagnostics: (unread.map { [$0] } ?? []) + verification.diagnostics
+      )
     ]
   }
 
