@@ -208,4 +208,15 @@ struct SitePosition: Hashable, Comparable, Sendable {
 
 extension CallSite {
   var position: SitePosition { SitePosition(section: section, offset: offset) }
+
+  /// Whether it is a direct branch that a runtime could patch, in the table or not.
+  var mayHaveEntry: Bool {
+    switch status {
+    case .direct, .leftOut, .left(.sharedAddress): true
+    case .convertible, .left: false
+    }
+  }
+
+  /// Whether only an address says which trampoline is meant, and several are there.
+  var isAmbiguous: Bool { if case .left(.sharedAddress) = status { true } else { false } }
 }
