@@ -32,6 +32,8 @@ public struct Options: Sendable {
   public var callsThroughKeys = false
   /// Replaces an existing table, whatever it holds.
   public var rebuildsTable = false
+  /// Replaces a table of the other layout as well.
+  var convertsTable = false
   /// Makes every call that is left behind a failure; nothing is written then.
   public var isStrict = false
   /// Writes into the object's own file where that is as safe as replacing it.

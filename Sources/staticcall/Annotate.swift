@@ -28,7 +28,7 @@ struct Annotate: ParsableCommand {
   @Flag(help: "Add a missing key as an undefined symbol, for the linker to find.")
   var addMissingKeys = false
 
-  @Flag(help: "Replace an existing table, whatever it holds.")
+  @Flag(help: "Replace an existing table, whatever it holds, and one of the other layout.")
   var rebuild = false
 
   @Flag(help: "Write nothing, and fail (exit code 1), when a call cannot be in the table.")

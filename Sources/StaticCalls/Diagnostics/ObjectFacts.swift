@@ -50,9 +50,9 @@ enum Compiler: CaseIterable, Sendable {
     var offset = 0
     // Linkers write a text once; more of them than this say nothing new.
     while offset < min(comment.count, 1 << 16) {
-      let text = comment.string(at: offset)
-      offset += text.utf8.count + 1
-      if let compiler = Compiler(comment: text) { found.insert(compiler) }
+      let text = comment.bytes(at: offset)
+      offset += text.count + 1
+      if let compiler = Compiler(comment: String(decoding: text, as: UTF8.self)) { found.insert(compiler) }
     }
     return found
   }

@@ -22,20 +22,16 @@ extension Code {
     case .foreignTable:
       [
         facts.isOfUserSpace
-          ? "`\(annotate) --rebuild` makes a table of the kernel's layout into one of user space."
+          ? "Annotate with --abi user; with --rebuild besides, a table of the kernel's layout becomes one of user space."
           : "Annotate the object that the compiler wrote, without this table; use one --abi for all objects."
       ]
     case .missingEntry: ["Run `\(annotate)` on the object, before it is linked."]
     case .missingKey where facts.isOfUserSpace: ["Annotate with --abi user, which adds the key for the linker to find."]
     case .mixedTables: ["Annotate all objects with \(abi)."]
     case .separateEntry:
-      [
-        "Run `\(annotate)` on this object" + (facts.isOfUserSpace ? "." : ", with the same --abi as before.")
-      ]
+      ["Run `\(annotate)` on this object" + (facts.isOfUserSpace ? "." : ", with the same --abi as before.")]
     case .droppedTable where facts.isOfUserSpace:
-      [
-        "Run `staticcall verify` on the objects, `\(annotate)` on those that it names, and link again."
-      ]
+      ["Run `staticcall verify` on the objects, `\(annotate)` on those that it names, and link again."]
     default: nil
     }
   }

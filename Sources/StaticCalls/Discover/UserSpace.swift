@@ -2,10 +2,12 @@ import ObjectFile
 
 /// How the objects and programs of static_call.h are told from those of the kernel.
 ///
-/// An object that defines or updates a static call refers to the runtime's function, and each that includes the header has an
-/// empty-handed section by which to tell it, which linkers leave out of programs. The kernel has neither.
+/// An object that defines or updates a static call refers to the runtime's function, and each that includes the header has a section that says
+/// so, which linkers leave out of programs. The kernel has neither.
 enum UserSpace {
   static let updateFunction = Array("static_call_update_key".utf8)
+  /// What the table of every program with the runtime begins with.
+  static let anchor = Array("static_call_anchor".utf8)
   static let markSection = Array(".static_call.user".utf8)
   /// The environment variable that the runtime asks for: its name is there in a program without symbols as well.
   static let variable = Array("STATIC_CALL_PATCH\0".utf8)
@@ -31,6 +33,8 @@ extension Options {
         ])
       }
     }
+    // Without knowing which layout is right, no table is thrown away for having the other one.
+    options.convertsTable = rebuildsTable && (layout != nil || index.isOfUserSpace)
     options.layout = layout ?? (index.isOfUserSpace ? .user : .kernel)
     guard options.layout == .user else { return options }
     // DEFINE_STATIC_CALL defines both, so where the linker finds the trampoline it finds the key.

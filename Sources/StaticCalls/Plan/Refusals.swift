@@ -45,7 +45,7 @@ extension TablePlan {
 
   private func foreignTables(_ survey: Survey, _ object: borrowing ObjectFile, _ options: Options) -> [Finding] {
     var findings: [Finding] = []
-    if !options.rebuildsTable, !entries.isEmpty || survey.index.isOfUserSpace, let other = otherTable(object, options) {
+    if !options.convertsTable, !entries.isEmpty || survey.index.isOfUserSpace, let other = otherTable(object, options) {
       findings.append(
         Finding(
           .foreignTable, .error, section: other,

@@ -14,7 +14,7 @@ struct ExistingTable {
   init(in object: borrowing ObjectFile, _ options: Options) throws(ObjectFileError) {
     let names = options.tableSections.map { Array($0.utf8) }
     let architecture = StaticCalls.architecture(of: object.machine)
-    let other = options.rebuildsTable ? options.otherTableSection.map { Array($0.utf8) } : nil
+    let other = options.convertsTable ? options.otherTableSection.map { Array($0.utf8) } : nil
     for section in object.sections.dropFirst() where section.type != .null {
       if let other, section.size != 0, object.name(of: section.index, is: other) {
         otherLayout.insert(section.index)

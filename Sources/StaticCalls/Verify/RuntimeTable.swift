@@ -17,15 +17,16 @@ extension LinkedImage {
 
   /// Whether the runtime of static_call.h is part of the image.
   func hasRuntime() throws(ObjectFileError) -> Bool {
-    var hasSymbols = false
+    // Link-time optimisation may leave one of them only.
+    let runtime = [UserSpace.updateFunction + [0], UserSpace.anchor + [0]]
     var isDefined = false
     try forEachSymbolTable { symbols, names in
       for position in symbols.indices where symbols[position].storedSection != 0 {
-        hasSymbols = true
-        if names.hasBytes(UserSpace.updateFunction + [0], at: Int(symbols[position].nameOffset)) { isDefined = true }
+        let name = Int(symbols[position].nameOffset)
+        if runtime.contains(where: { names.hasBytes($0, at: name) }) { isDefined = true }
       }
     }
-    if isDefined || hasSymbols && sections.contains(where: { $0.type == .symtab }) { return isDefined }
+    if sections.contains(where: { $0.type == .symtab }) { return isDefined }
     return segments.contains { holds(UserSpace.variable, in: $0) }
   }
 }
