@@ -32,35 +32,52 @@ struct NameMatcher {
     var length: Int
   }
 
-  private let prefixes: [(bytes: [UInt8], match: Match)]
-  /// For each first byte of a name whether a prefix begins with it: enough for most symbols.
-  private let isFirst: [Bool]
+  private struct Prefix {
+    var first: UInt8
+    var bytes: [UInt8]
+    var match: Match
+
+    init(_ bytes: [UInt8], _ kind: Kind, family: Int) {
+      first = bytes.first ?? 0
+      self.bytes = bytes
+      match = Match(kind: kind, family: family, length: bytes.count)
+    }
+  }
+
+  /// The longest first.
+  private let prefixes: [Prefix]
+  /// A bit for each first byte of a prefix, by its low six bits: one look is enough for most symbols.
+  private let firstBytes: UInt64
 
   init(_ families: [Family]) {
-    let named = families.enumerated().flatMap { number, family in
-      [(family.trampolinePrefix, Kind.trampoline), (family.keyPrefix, .key)].map { prefix, kind in
-        (bytes: prefix, match: Match(kind: kind, family: number, length: prefix.count))
-      }
-    }
     // In a string table, a NUL is behind the whole name.
-    let runtime = UserSpace.updateFunction + [0]
-    prefixes = (named + [(runtime, Match(kind: .runtime, family: 0, length: runtime.count))])
-      .sorted { $0.bytes.count > $1.bytes.count }
-    var isFirst = [Bool](repeating: false, count: 256)
-    for prefix in prefixes { if let byte = prefix.bytes.first { isFirst[Int(byte)] = true } }
-    self.isFirst = isFirst
+    var prefixes = [Prefix(UserSpace.updateFunction + [0], .runtime, family: 0)]
+    for (number, family) in families.enumerated() {
+      prefixes.append(Prefix(family.trampolinePrefix, .trampoline, family: number))
+      prefixes.append(Prefix(family.keyPrefix, .key, family: number))
+    }
+    prefixes.sort { $0.bytes.count > $1.bytes.count }
+    self.prefixes = prefixes
+    firstBytes = prefixes.reduce(0) { $0 | Self.bit(of: $1.first) }
   }
+
+  @inline(__always)
+  private static func bit(of byte: UInt8) -> UInt64 { 1 &<< UInt64(byte & 63) }
 
   /// What the name at an offset of a string table is; `nil` where it has none of the prefixes.
   @inline(__always)
   func match(_ names: Span<UInt8>, at offset: Int) -> Match? {
     // In a linked image nobody has checked where the name is.
-    guard offset < names.count, isFirst[Int(names[offset])] else { return nil }
+    guard offset < names.count, Self.bit(of: names[offset]) & firstBytes != 0 else { return nil }
     return longestMatch(names, at: offset)
   }
 
   private func longestMatch(_ names: Span<UInt8>, at offset: Int) -> Match? {
-    for prefix in prefixes where names.hasBytes(prefix.bytes, at: offset) { return prefix.match }
+    let first = names[offset]
+    for number in prefixes.indices
+    where prefixes[number].first == first && names.hasBytes(prefixes[number].bytes, at: offset) {
+      return prefixes[number].match
+    }
     return nil
   }
 
