@@ -1,4 +1,4 @@
-// A trampoline is known by its name alone: whatever the binding, the visibility, the type, and wherever it is defined.
+// A trampoline is known by its name alone: whatever the binding and the visibility, and wherever it is defined; data is none.
   .file "__SCT__file"                     // the name of a source file is no trampoline
   .text
   .globl caller
@@ -12,7 +12,7 @@ caller:
   bl __SCT__local                         // the assembler names the section in place of the symbol
   bl __SCT__second_local
   bl __SCT__local + 4                     // between two trampolines: not listed
-  bl __SCT__data                          // an object
+  bl __SCT__data                          // an object: not listed
   bl __SCT__                              // the empty name is a name
   bl _SCT__a                              // not listed
   bl x__SCT__a                            // not listed

@@ -38,21 +38,21 @@ public struct VerificationReport: Sendable {
     var name: String { displayName(of: path, member) }
   }
 
-  var subjects: [Subject] {
-    files.flatMap { file -> [Subject] in
-      switch file.result {
-      case .success(let verification):
-        return verification.subjects.map { subject in
-          Subject(
-            path: file.path, member: subject.member, kind: subject.kind, entries: subject.entries,
-            diagnostics: subject.refusal?.diagnostics ?? subject.diagnostics, isUnchecked: subject.refusal != nil)
-        }
-      case .failure(let refusal):
-        return [
-          Subject(
-            path: file.path, member: nil, kind: nil, entries: 0, diagnostics: refusal.diagnostics, isUnchecked: true)
-        ]
+  var subjects: [Subject] { files.flatMap(subjects) }
+
+  private func subjects(of file: (path: FilePath, result: Result<Verification, Refusal>)) -> [Subject] {
+    switch file.result {
+    case .success(let verification):
+      verification.subjects.map { subject in
+        Subject(
+          path: file.path, member: subject.member, kind: subject.kind, entries: subject.entries,
+          diagnostics: subject.refusal?.diagnostics ?? subject.diagnostics, isUnchecked: subject.refusal != nil)
       }
+    case .failure(let refusal):
+      [
+        Subject(
+          path: file.path, member: nil, kind: nil, entries: 0, diagnostics: refusal.diagnostics, isUnchecked: true)
+      ]
     }
   }
 
@@ -104,16 +104,24 @@ public struct VerificationReport: Sendable {
   // MARK: Text
 
   /// All findings, a diagnostic each, and a summary line where something was found, or where it is asked for. Ends in a newline.
-  /// What could not be checked is not in it: see ``complaints``.
-  public func text(alwaysWithSummary: Bool) -> String {
+  /// What could not be checked is not in it: see ``complaints``. `isQuiet` leaves out warnings that do not make the run fail.
+  public func text(alwaysWithSummary: Bool, isQuiet: Bool = false) -> String {
     var text = ""
-    for subject in subjects where !subject.isUnchecked {
-      for diagnostic in subject.diagnostics { text += diagnostic.text(for: subject.name) }
+    var codes: Set<String> = []
+    let leavesWarningsOut = isQuiet && !isStrict
+    for file in files {
+      var limit = WarningLimit()
+      for subject in subjects(of: file) where !subject.isUnchecked {
+        for diagnostic in subject.diagnostics where diagnostic.severity == .error || !leavesWarningsOut {
+          codes.insert(diagnostic.code.rawValue)
+          if limit.admits(diagnostic) { text += diagnostic.text(for: subject.name) }
+        }
+      }
+      for diagnostic in limit.rest { text += diagnostic.text(for: file.path.text) }
     }
-    let codes = Set(subjects.filter { !$0.isUnchecked }.flatMap(\.diagnostics).map(\.code.rawValue)).sorted()
-    if !codes.isEmpty { text += "To read on: \(codes.map { "staticcall explain \($0)" }.joined(separator: ", "))\n" }
-    let totals = totals
-    if alwaysWithSummary || totals.errors + totals.warnings > 0 { text += "\(summary(totals))\n" }
+    let pages = codes.sorted().map { "staticcall explain \($0)" }
+    if !pages.isEmpty { text += "To read on: \(pages.joined(separator: ", "))\n" }
+    if alwaysWithSummary || !pages.isEmpty { text += "\(summary(totals))\n" }
     return text
   }
 

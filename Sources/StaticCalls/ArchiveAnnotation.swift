@@ -1,5 +1,5 @@
 import ObjectFile
-import SystemPackage
+public import SystemPackage
 
 extension Pipeline {
   /// Annotates each object in an archive. All of them are handled before anything is written, and one that cannot be handled leaves
@@ -74,6 +74,18 @@ extension Pipeline {
       if !isDryRun { try input.endReading() }
     }
     return outcomes
+  }
+
+  /// How many members the archive at `path` has, if it is one and none of them is an ELF file or bitcode: such as one of Go's compiler.
+  /// An empty archive, which build systems make on purpose, does not count.
+  public static func membersWithoutObject(inArchiveAt path: FilePath) -> Int? {
+    let members = try? InputFile.reading(path) { input -> Int in
+      guard case .archive = try FileKind(of: input) else { return 0 }
+      let archive = try Archive(reading: input)
+      let hasObject = try archive.members.contains { try archive.kind(of: $0, at: path) != .other }
+      return hasObject ? 0 : archive.members.count
+    }
+    return members.flatMap { $0 == 0 ? nil : $0 }
   }
 
   /// What became of a member; `nil` where it is nothing to annotate.

@@ -77,10 +77,14 @@ public struct Listing: Sendable {
     if plan.stale.count > staleEntries.count {
       staleEntries.append("and \(plan.stale.count - staleEntries.count) more")
     }
+    let isUnread = !survey.unreadTables(in: object).isEmpty
+    if isUnread {
+      staleEntries.append("the program's runtime reads \(Options.userTable), and not \(Options.kernelTable)")
+    }
     table =
       if survey.table.sections.isEmpty {
         .none
-      } else if !plan.stale.isEmpty || !survey.table.faults.isEmpty {
+      } else if isUnread || !plan.stale.isEmpty || !survey.table.faults.isEmpty {
         .stale
       } else {
         plan.missing == 0 ? .complete : .incomplete
@@ -97,7 +101,7 @@ public struct Listing: Sendable {
         Site(
           section: object.name(of: site.section), offset: site.offset.rawValue, function: function?.name,
           functionOffset: function?.distance, kind: site.kind, shape: site.shape, through: site.through,
-          callName: survey.trampoline(of: site).displayName, state: state, code: code,
+          callName: survey.callName(of: site), state: state, code: code,
           source: source(of: site)))
     }
   }

@@ -11,14 +11,14 @@ public enum TableLayout: Sendable {
 
 /// What the user asked for. The defaults are those of the Linux kernel.
 public struct Options: Sendable {
-  /// Prefix of trampoline symbols (include/linux/static_call_types.h: `STATIC_CALL_TRAMP_PREFIX`).
-  public var trampolinePrefix = Array("__SCT__".utf8)
-  /// Prefix of key symbols (`STATIC_CALL_KEY_PREFIX`).
-  public var keyPrefix = Array("__SCK__".utf8)
+  /// What names trampolines and keys have: one family or more, of prefixes that are all different and not empty.
+  public var families = [Family.usual]
   /// Names of the sections that are tables. The first is the one that annotate writes.
   public var tableSections = [kernelTable]
-  /// How the table is laid out where annotate writes it.
-  public var layout = TableLayout.kernel
+  /// Whether the user gave the table its name; else annotate takes that of the layout.
+  public var namesTable = false
+  /// How the table is laid out where annotate writes it; `nil` as the object says, which knows if it is one of user space.
+  public var layout: TableLayout?
   /// Lets the key slot of an entry name the trampoline where the object has no key symbol: the kernel's module loader looks the
   /// key up in `.static_call_tramp_key`.
   public var isModule = false
@@ -32,6 +32,8 @@ public struct Options: Sendable {
   public var callsThroughKeys = false
   /// Replaces an existing table, whatever it holds.
   public var rebuildsTable = false
+  /// Replaces a table of the other layout as well.
+  var convertsTable = false
   /// Makes every call that is left behind a failure; nothing is written then.
   public var isStrict = false
   /// Writes into the object's own file where that is as safe as replacing it.
@@ -49,7 +51,8 @@ public struct Options: Sendable {
 
   /// One of these is in every file that has to do with static calls, or may have once its intermediate code is compiled.
   var textsOfStaticCalls: [[UInt8]] {
-    [trampolinePrefix] + (callsThroughKeys ? [keyPrefix] : []) + (tableSections + [".gnu.lto_"]).map { Array($0.utf8) }
+    families.map(\.trampolinePrefix) + (callsThroughKeys ? families.map(\.keyPrefix) : [])
+      + (tableSections + [".gnu.lto_"]).map { Array($0.utf8) }
   }
 
   /// The table's section in the Linux kernel, and in user-space programs: there a C identifier, so that linkers mark its borders.

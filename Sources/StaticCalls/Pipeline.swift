@@ -68,7 +68,9 @@ public enum Pipeline {
     write: (borrowing EditedObject) throws -> Void
   ) throws -> Annotation {
     // Discover and resolve: what uses a trampoline, how, and which table is there. No change is made to these facts later.
-    let survey = try surveyObject(object, options)
+    let index = try TrampolineIndex(object, options)
+    let options = try options.fitted(to: index)
+    let survey = try surveyObject(object, index, options)
 
     // Plan: what the table must hold, as values. A call without a key, or where a table cannot follow it, ends here.
     let plan = TablePlan(survey, object, options)
@@ -164,6 +166,9 @@ public enum Pipeline {
   private static func list(
     _ object: borrowing ObjectFile, linesFrom path: FilePath?, _ disassembles: Bool, _ options: Options
   ) throws -> Listing {
+    // Where there is no key, an entry that names the trampoline is a module's: right, however annotate would be called.
+    var options = options
+    options.isModule = true
     let survey = try surveyObject(object, options, includingData: true)
     let hasLines = !survey.sites.isEmpty && object.unpackedSize <= largestUnpackedSize
     var listing = Listing(survey, object, SourceLines(hasLines ? path?.bytes : nil), options)

@@ -22,16 +22,39 @@ struct Survey {
     Set(sites.map(\.section)).union(findings.compactMap(\.section)).union(table.entries.compactMap { $0.site?.section })
   }
 
+  /// Tables of the kernel's layout in an object of user space, whose runtime does not read them.
+  func unreadTables(in object: borrowing ObjectFile) -> [SectionIndex] {
+    guard index.isOfUserSpace else { return [] }
+    return table.sections.filter { object[$0].size > 0 && object.name(of: $0) == Options.kernelTable }
+  }
+
   func places(in object: borrowing ObjectFile) -> Places { Places(of: sections, in: object) }
 
   func trampoline(of site: CallSite) -> Trampoline { index.trampolines[site.trampoline] }
+
+  /// The name of the static call that a site belongs to, or the names that it may be.
+  func callName(of site: CallSite) -> String {
+    guard site.isAmbiguous else { return trampoline(of: site).displayName }
+    let names = index.trampolines(at: site.trampoline).prefix(Self.listedNames).map {
+      index.trampolines[$0].displayName
+    }
+    return Set(names).sorted().joined(separator: " or ")
+  }
+
+  /// Of more names at one address nobody reads all.
+  private static let listedNames = 8
+
+  /// The message for a call by an address that several trampolines have.
+  func describeCallOfSharedAddress(_ site: CallSite) -> String {
+    "\(site.kind?.noun ?? "use") by address, of \(callName(of: site)): their trampolines are at one address"
+  }
 }
 
 /// Whether an object that was only just opened looks as if it were to get a table: it names trampolines and has none.
 func promisesTable(_ object: borrowing ObjectFile, _ options: Options) -> Bool {
-  guard object.symbolNamesContain(options.trampolinePrefix) else { return false }
-  let name = Array(options.tableSection.utf8)
-  return !object.sections.contains { object.name(of: $0.index, is: name) }
+  guard options.families.contains(where: { object.symbolNamesContain($0.trampolinePrefix) }) else { return false }
+  let names = [options.tableSection, Options.kernelTable, Options.userTable].map { Array($0.utf8) }
+  return !object.sections.contains { section in names.contains { object.name(of: section.index, is: $0) } }
 }
 
 /// Makes the survey of an object: trampolines, then references, then call sites, then the table. Without `followsAddresses`, of the call
@@ -39,9 +62,17 @@ func promisesTable(_ object: borrowing ObjectFile, _ options: Options) -> Bool {
 func surveyObject(
   _ object: borrowing ObjectFile, _ options: Options, includingData: Bool = false, followsAddresses: Bool = true
 ) throws -> Survey {
+  try surveyObject(
+    object, TrampolineIndex(object, options), options, includingData: includingData, followsAddresses: followsAddresses)
+}
+
+/// Makes the survey of an object with these trampolines: the table, then references, then call sites.
+func surveyObject(
+  _ object: borrowing ObjectFile, _ index: TrampolineIndex, _ options: Options, includingData: Bool = false,
+  followsAddresses: Bool = true
+) throws -> Survey {
   let table = try ExistingTable(in: object, options)
   // Most objects have no static calls: one search through the symbols' names answers for them.
-  let index = try TrampolineIndex(object, options)
   guard !index.isEmpty else { return Survey(index: index, sites: [], findings: [], table: table) }
 
   let references = try References(to: index, in: object, options)

@@ -28,7 +28,7 @@ struct Annotate: ParsableCommand {
   @Flag(help: "Add a missing key as an undefined symbol, for the linker to find.")
   var addMissingKeys = false
 
-  @Flag(help: "Replace an existing table, whatever it holds.")
+  @Flag(help: "Replace an existing table, whatever it holds, and one of the other layout.")
   var rebuild = false
 
   @Flag(help: "Write nothing, and fail (exit code 1), when a call cannot be in the table.")
@@ -49,7 +49,7 @@ struct Annotate: ParsableCommand {
     options.rebuildsTable = rebuild
     options.isStrict = strict
     options.waitsForDisk = fsync
-    try plain.annotate(options, keepsTableName: calls.section != nil, isDryRun: dryRun, jobs: parallel.jobs)
+    try plain.annotate(options, isDryRun: dryRun, jobs: parallel.jobs)
   }
 }
 
@@ -65,12 +65,21 @@ struct PlainAnnotate: ParsableCommand {
   enum ABI: String, Choice {
     case linux
     case user
+
+    var layout: TableLayout {
+      switch self {
+      case .linux: .kernel
+      case .user: .user
+      }
+    }
   }
 
   @Argument(help: objectsHelp)
   var objects: [FileArgument]
 
-  @Option(name: .shortAndLong, help: ArgumentHelp("Write the annotated object here instead.", valueName: "file"))
+  @Option(
+    name: [.customShort("o", allowingJoined: true), .long],
+    help: ArgumentHelp("Write the annotated object here instead.", valueName: "file"))
   var output: FileArgument?
 
   @Flag(
@@ -83,7 +92,7 @@ struct PlainAnnotate: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Layout of the table: the Linux kernel's (the default), or that of user space.",
+      "Layout of the table: the Linux kernel's, or that of user space. By default user for an object that uses static_call.h, else linux.",
       discussion:
         "user: \(Options.userTable), a part for each section with calls, which linkers keep or drop along with it. Missing keys are added."
     ))
@@ -110,18 +119,12 @@ struct PlainAnnotate: ParsableCommand {
 
   private var paths: [FilePath] { withoutRepetition(objects.map(\.path)) }
 
-  func run() throws { try annotate(Options(), keepsTableName: false, isDryRun: false, jobs: nil) }
+  func run() throws { try annotate(Options(), isDryRun: false, jobs: nil) }
 
-  /// Annotates the objects with `options` and what this command itself was told. `keepsTableName` says that the user named the table's
-  /// section.
-  func annotate(_ options: Options, keepsTableName: Bool, isDryRun: Bool, jobs: Int?) throws {
+  /// Annotates the objects with `options` and what this command itself was told.
+  func annotate(_ options: Options, isDryRun: Bool, jobs: Int?) throws {
     var options = options
-    if abi == .user {
-      options.layout = .user
-      // DEFINE_STATIC_CALL defines both, so where the linker finds the trampoline it finds the key.
-      options.addMissingKeys = true
-      if !keepsTableName { options.tableSections = [Options.userTable] }
-    }
+    options.layout = abi?.layout
     options.isModule = module
     options.writesInPlace = inPlace
     let (output, request) = (output?.path, options)
@@ -135,6 +138,13 @@ struct PlainAnnotate: ParsableCommand {
       case .failure(let refusal): console.complain(refusal, about: path.text)
       }
     }
+    if verbose, results.allSatisfy({ $0.result.foundNothing }),
+      results.count > 1 || results.first?.result.isEmpty == true
+    {
+      // Said for each file as well; for all of them it is most often a mistake.
+      console.report(
+        "No static calls in any of them: no symbol begins with \(request.trampolinePrefixes) (--trampoline-prefix).\n")
+    }
     try console.end()
   }
 
@@ -143,25 +153,33 @@ struct PlainAnnotate: ParsableCommand {
   ) {
     let isTalkative = verbose || isDryRun
     var isSilent = true
+    var limit = WarningLimit()
     for outcome in outcomes {
       let name = displayName(of: path, outcome.member)
       switch outcome.result {
       case .success(let annotation):
         // Most members of most archives have no static calls.
         if outcome.member != nil, annotation.change == .noStaticCalls, annotation.left.isEmpty { continue }
-        report(annotation, name, &console, isTalkative)
+        report(annotation, name, &console, isTalkative, &limit)
       case .failure(let refusal): console.complain(refusal, about: name)
       }
       isSilent = false
     }
+    if outcomes.isEmpty, !quiet, let members = Pipeline.membersWithoutObject(inArchiveAt: path) {
+      let which = members == 1 ? "its member is no object" : "none of its \(members) members is an object"
+      console.complain(printable("\(path.text): note: \(which)") + "\n")
+    }
+    for warning in limit.rest { console.complain(warning, about: path.text) }
     if isSilent, isTalkative { console.report("\(path.text): no static calls\n") }
   }
 
-  private func report(_ annotation: Annotation, _ name: String, _ console: inout Console, _ isTalkative: Bool) {
+  private func report(
+    _ annotation: Annotation, _ name: String, _ console: inout Console, _ isTalkative: Bool, _ limit: inout WarningLimit
+  ) {
     let isHeldBack = annotation.change == .heldBack
     // Never a failure without a word.
     if !quiet || isHeldBack {
-      for warning in annotation.left { console.complain(warning, about: name) }
+      for warning in annotation.left where limit.admits(warning) { console.complain(warning, about: name) }
     }
     if isTalkative { console.report(annotation.text(for: name)) }
     if isHeldBack {
@@ -183,4 +201,17 @@ extension PlainAnnotate: CustomReflectable {
     ]
     return Mirror(self, children: children)
   }
+}
+
+extension Result<[Pipeline.Annotated], Refusal> {
+  /// Whether there are no static calls.
+  fileprivate var foundNothing: Bool {
+    guard case .success(let outcomes) = self else { return false }
+    return outcomes.allSatisfy { outcome in
+      if case .success(let annotation) = outcome.result { annotation.change == .noStaticCalls } else { false }
+    }
+  }
+
+  /// Whether it is an archive in which no object was looked at.
+  fileprivate var isEmpty: Bool { if case .success(let outcomes) = self { outcomes.isEmpty } else { false } }
 }

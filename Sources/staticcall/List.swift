@@ -28,7 +28,7 @@ struct List: ParsableCommand {
   var format = Format.text
 
   @Option(
-    name: [.customShort("k"), .long],
+    name: [.customShort("k", allowingJoined: true), .long],
     help: ArgumentHelp(
       "Only the uses of this static call, named without its prefix; may be repeated.", valueName: "name"))
   var key: [String] = []
@@ -52,13 +52,16 @@ struct List: ParsableCommand {
 
   func run() throws {
     let (options, disassemble) = (calls.readingOptions, disassemble)
+    // With several families, static calls are called as their trampolines.
+    let prefixes = calls.trampolinePrefix.count > 1 ? calls.trampolinePrefix : []
+    let wanted = key + key.flatMap { name in prefixes.map { $0 + name } }
     var console = Console()
     var document = ListingDocument()
     func add(_ path: FilePath, _ listed: Pipeline.Listed) {
       let name = displayName(of: path, listed.member)
       switch listed.result {
       case .success(var listing):
-        if !key.isEmpty { listing = listing.filtered(toKeys: key) }
+        if !key.isEmpty { listing = listing.filtered(toKeys: wanted) }
         switch format {
         case .text:
           console.report(

@@ -16,11 +16,16 @@ struct CallOptions: ParsableArguments {
       discussion: "The program must then provide the trampolines."))
   var throughKeys = false
 
-  @Option(help: ArgumentHelp("Prefix of trampoline symbols.", valueName: "prefix"))
-  var trampolinePrefix = "__SCT__"
+  @Option(
+    help: ArgumentHelp(
+      "Prefix of trampoline symbols (default: __SCT__). Several, each with its --key-prefix, for several families of static calls.",
+      discussion:
+        "Where several prefixes fit a name, the longest counts. With several families, a static call is called as its trampoline.",
+      valueName: "prefix"))
+  var trampolinePrefix: [String] = []
 
-  @Option(help: ArgumentHelp("Prefix of key symbols.", valueName: "prefix"))
-  var keyPrefix = "__SCK__"
+  @Option(help: ArgumentHelp("Prefix of key symbols (default: __SCK__).", valueName: "prefix"))
+  var keyPrefix: [String] = []
 
   @Option(
     help: ArgumentHelp(
@@ -35,19 +40,37 @@ struct CallOptions: ParsableArguments {
 
   func validate() throws {
     if noRewrite, throughKeys { throw ValidationError("--no-rewrite and --through-keys exclude each other.") }
-    if trampolinePrefix.isEmpty || keyPrefix.isEmpty { throw ValidationError("A prefix must not be empty.") }
-    if trampolinePrefix == keyPrefix { throw ValidationError("Trampolines and keys must have different prefixes.") }
-    guard [trampolinePrefix, keyPrefix, section ?? ""].allSatisfy(isUTF8) else {
+    let families = families
+    let prefixes = families.trampolines + families.keys
+    if prefixes.contains("") { throw ValidationError("A prefix must not be empty.") }
+    guard families.trampolines.count == families.keys.count else {
+      throw ValidationError(
+        "--trampoline-prefix and --key-prefix go in pairs: there are \(families.trampolines.count) and \(families.keys.count) of them."
+      )
+    }
+    guard Set(prefixes).count == prefixes.count else {
+      throw ValidationError(
+        prefixes.count == 2
+          ? "Trampolines and keys must have different prefixes."
+          : "All prefixes of trampolines and keys must be different.")
+    }
+    guard (prefixes + [section ?? ""]).allSatisfy(isUTF8) else {
       throw ValidationError("The names of symbols and sections must be UTF-8.")
     }
     if section?.isEmpty == true { throw ValidationError("The name of the table's section must not be empty.") }
   }
 
+  /// The prefixes as they were given; where none was, the usual one.
+  private var families: (trampolines: [String], keys: [String]) {
+    (trampolinePrefix.isEmpty ? ["__SCT__"] : trampolinePrefix, keyPrefix.isEmpty ? ["__SCK__"] : keyPrefix)
+  }
+
   var options: Options {
     var options = Options()
-    options.trampolinePrefix = Array(trampolinePrefix.utf8)
-    options.keyPrefix = Array(keyPrefix.utf8)
-    if let section { options.tableSections = [section] }
+    options.families = zip(families.trampolines, families.keys).map { trampoline, key in
+      Family(trampolinePrefix: Array(trampoline.utf8), keyPrefix: Array(key.utf8))
+    }
+    if let section { (options.tableSections, options.namesTable) = ([section], true) }
     options.includesAlternatives = includesAlternatives
     options.rewritesCalls = !noRewrite
     options.callsThroughKeys = throughKeys
@@ -76,7 +99,7 @@ extension Choice {
 /// On how many threads to work.
 struct Jobs: ParsableArguments {
   @Option(
-    name: .shortAndLong,
+    name: [.customShort("j", allowingJoined: true), .long],
     help: ArgumentHelp(
       "Number of files to work on at a time (default: the number of processors).", valueName: "n"))
   var jobs: Int?

@@ -36,7 +36,15 @@ struct Verify: ParsableCommand {
   @Flag(name: .shortAndLong, help: "Print a summary also when all is well.")
   var verbose = false
 
+  @Flag(name: .shortAndLong, help: "Do not print warnings, but those that --strict fails for.")
+  var quiet = false
+
   @OptionGroup var calls: CallOptions
+
+  func validate() throws {
+    if verbose, quiet { throw ValidationError("--verbose and --quiet exclude each other.") }
+    if quiet, format != .text { throw ValidationError("--quiet is for text: other formats say everything.") }
+  }
 
   func run() throws {
     let options = calls.readingOptions
@@ -69,7 +77,7 @@ struct Verify: ParsableCommand {
 
   private func print(_ report: VerificationReport, _ console: inout Console) throws {
     switch format {
-    case .text: console.report(report.text(alwaysWithSummary: verbose))
+    case .text: console.report(report.text(alwaysWithSummary: verbose, isQuiet: quiet))
     case .json: console.report(try report.json())
     case .sarif: console.report(try report.sarif(version: Staticcall.version))
     case .junit: console.report(report.junit())

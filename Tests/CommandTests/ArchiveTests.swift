@@ -41,6 +41,64 @@ struct ArchiveTests {
     try await require(format.command[0], format.command.dropFirst() + [archive] + names, in: scratch.path)
   }
 
+  /// In a thin archive, GNU's ar leaves the slash behind a name in the last byte of the header's field where the path has 15 bytes.
+  @Test(arguments: ["fs/sysfs/file.o", "fs/sysfs/fil.o", "fs/sysfs/files.o"])
+  func namesThatFillTheirFieldAreRead(_ name: String) async throws {
+    let scratch = try Scratch()
+    try await require("mkdir", ["-p", scratch.file("fs/sysfs")])
+    try await scratch.make(Sample.direct, name)
+    try await require("ar", ["cDPrST", "t.a", name], in: scratch.path)
+    let annotated = try await staticcall("annotate", "-v", "t.a", in: scratch.path)
+    #expect(annotated.output == "t.a(\(name)): 2 call sites of 2 keys; table of 2 entries written\n")
+    #expect(try await staticcall("verify", "--strict", "t.a", in: scratch.path).status == 0)
+    #expect(try await staticcall("list", "t.a", in: scratch.path).output.contains("table complete"))
+  }
+
+  /// Silence must not look like work: no member is anything that could have static calls.
+  @Test func anArchiveWithoutObjectsIsMentioned() async throws {
+    let scratch = try Scratch()
+    for name in ["one.txt", "two.txt"] { try scratch.write("text".utf8, to: name) }
+    try await scratch.make("ret", "none.o")
+    try await pack("texts.a", .gnu, in: scratch, ["one.txt", "two.txt"])
+    try await pack("mixed.a", .gnu, in: scratch, ["one.txt", "none.o"])
+    try await pack("empty.a", .gnu, in: scratch, [])
+    let run = try await staticcall("annotate", "texts.a", "mixed.a", "empty.a", in: scratch.path)
+    #expect((run.status, run.output) == (0, ""))
+    #expect(run.errors == "texts.a: note: none of its 2 members is an object\n")
+    let quiet = try await staticcall("annotate", "-q", "texts.a", in: scratch.path)
+    #expect((quiet.status, quiet.output, quiet.errors) == (0, "", ""))
+    let verbose = try await staticcall("annotate", "-v", "mixed.a", "none.o", in: scratch.path)
+    #expect(
+      verbose.output == """
+        mixed.a: no static calls
+        none.o: no static calls
+        No static calls in any of them: no symbol begins with __SCT__ (--trampoline-prefix).
+
+        """)
+  }
+
+  /// Of one kind no more warnings are told than anybody reads, in all members together.
+  @Test func warningsOfAllMembersAreCountedTogether() async throws {
+    let scratch = try Scratch()
+    let calls = String(repeating: "call *__SCT__a@GOTPCREL(%rip)\n", count: 700)
+    for name in ["a.o", "b.o"] {
+      try await scratch.make("caller: \(calls)\n.data\n.p2align 3\n.quad __SCK__a", name)
+    }
+    try await pack("lib.a", .gnu, in: scratch, ["a.o", "b.o"])
+    let run = try await staticcall("annotate", "--no-rewrite", "lib.a", in: scratch.path)
+    #expect(run.status == 0)
+    let lines = run.errors.split(separator: "\n").filter { $0.hasSuffix("[SC030]") }
+    #expect(lines.count == 1001)
+    #expect(lines.last == "lib.a: warning: and 400 more of this kind [SC030]")
+    let verified = try await staticcall("verify", "lib.a", in: scratch.path)
+    let found = verified.output.split(separator: "\n").filter { $0.hasSuffix("[SC102]") }
+    #expect(found.count == 1001 && found.last == "lib.a: warning: and 400 more of this kind [SC102]")
+    #expect(verified.output.hasSuffix("0 errors and 1,400 warnings in 2 objects\n"), "\(verified.output.suffix(200))")
+    // One that is too large by itself is counted on.
+    let few = try await staticcall("annotate", "--no-rewrite", "a.o", "b.o", in: scratch.path)
+    #expect(few.errors.split(separator: "\n").count { $0.hasSuffix("[SC030]") } == 1400)
+  }
+
   @Test(arguments: Target.allCases, Format.allCases)
   func theOutcomeIsTheArchiveOfTheAnnotatedObjects(_ target: Target, _ format: Format) async throws {
     let scratch = try Scratch()

@@ -207,6 +207,61 @@ import Testing
     for name in short.contents { #expect(try bytes(of: short.file(name)) == bytes(of: long.file(name)), "\(name)") }
   }
 
+  /// As make, ninja and xargs have them.
+  @Test(arguments: [["-j2"], ["-j", "2"], ["--jobs", "2"], ["--jobs=2"]], ["annotate", "list", "verify"])
+  func theNumberOfJobsHasTheUsualSpellings(_ jobs: [String], _ command: String) async throws {
+    let scratch = try Scratch()
+    try await scratch.make(Sample.direct)
+    try await require(staticcallPath, ["annotate", scratch.file("a.o")])
+    let run = try await run(staticcallPath, [command] + jobs + ["a.o"], in: scratch.path)
+    #expect((run.status, run.errors) == (0, ""))
+  }
+
+  @Test func otherOptionsOfOneLetterTakeTheirValueAsWell() async throws {
+    let scratch = try Scratch()
+    try await scratch.make(Sample.direct)
+    #expect(try await annotate(scratch, "-ob.o", "a.o").status == 0)
+    #expect(try ElfBytes(file: scratch.file("b.o")).siteTable().count == 2)
+    let listed = try await staticcall("list", "-kb", "b.o", in: scratch.path)
+    #expect(listed.output.hasPrefix("b.o: x86-64, 1 call site of 1 key"), "\(listed.output)")
+  }
+
+  @Test func quietVerificationLeavesWarningsOutAndErrorsIn() async throws {
+    let scratch = try Scratch()
+    try await scratch.make(Sample.indirect)
+    try await require(staticcallPath, ["annotate", "--no-rewrite", "-q", scratch.file("a.o")])
+    let loud = try await staticcall("verify", "a.o", in: scratch.path)
+    #expect(loud.status == 0 && loud.output.contains("[SC102]"), "\(loud.output)")
+    let quiet = try await staticcall("verify", "-q", "a.o", in: scratch.path)
+    #expect((quiet.status, quiet.output, quiet.errors) == (0, "", ""))
+    // Never a failure without a word.
+    let strict = try await staticcall("verify", "--quiet", "--strict", "a.o", in: scratch.path)
+    #expect(strict.status == 1 && strict.output.contains("[SC102]"), "\(strict.output)")
+    try await scratch.make(Sample.direct)
+    let failed = try await staticcall("verify", "-q", "a.o", in: scratch.path)
+    #expect(failed.status == 1 && failed.output.contains("error: caller+0x0: call of a has no table entry [SC102]"))
+    let missing = try await staticcall("verify", "-q", "missing.o", in: scratch.path)
+    #expect(missing.status == 2 && missing.errors.contains("[SC001]"))
+  }
+
+  /// A module's entries name the trampoline where there is no key: right for list as for verify.
+  @Test(arguments: Target.allCases)
+  func aModulesTableIsListedAsComplete(_ target: Target) async throws {
+    let scratch = try Scratch()
+    try await scratch.make("caller: CALL __SCT__a", for: target)
+    try await require(staticcallPath, ["annotate", "--module", scratch.file("a.o")])
+    let listed = try await staticcall("list", "a.o", in: scratch.path)
+    #expect(listed.output.contains("1 call site of 1 key, table complete\n"), "\(listed.output)")
+    #expect(!listed.output.contains("entry 0"), "\(listed.output)")
+    #expect(try await staticcall("diff", "a.o", "a.o", in: scratch.path).status == 0)
+    // Another call's trampoline is still another one.
+    try await scratch.make(
+      "caller: CALL __SCT__a\n.section .static_call_sites,\"aw\",%progbits\n.long caller - ., __SCT__b - .", for: target
+    )
+    let wrong = try await staticcall("list", "a.o", in: scratch.path)
+    #expect(wrong.output.contains("table does not fit the code"), "\(wrong.output)")
+  }
+
   @Test func aTableDoesNotGoWithoutAWord() async throws {
     let scratch = try Scratch()
     try await scratch.make(Sample.direct)

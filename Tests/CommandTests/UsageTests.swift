@@ -39,7 +39,7 @@ import Testing
     Misuse(
       "annotate", "-o", "-", "a.o", message: "Error: An object cannot be written to standard output: name a file."),
     Misuse("annotate", "-o", "", "a.o", message: "Error: The name of the output must not be empty."),
-    Misuse("annotate", "a.o", "-o", message: "Error: Missing value for '-o <file>'"),
+    Misuse("annotate", "a.o", "-o", message: "Error: Missing value for '-o'"),
     Misuse(
       "annotate", "--module", "--add-missing-keys", "a.o",
       message: "Error: --module and --add-missing-keys exclude each other."),
@@ -52,6 +52,10 @@ import Testing
     Misuse(
       "list", "--key-prefix", "p", "--trampoline-prefix", "p", "a.o",
       message: "Error: Trampolines and keys must have different prefixes."),
+    Misuse("verify", "-v", "-q", "a.o", message: "Error: --verbose and --quiet exclude each other."),
+    Misuse(
+      "verify", "-q", "--format", "json", "a.o",
+      message: "Error: --quiet is for text: other formats say everything."),
     Misuse("verify", "--section", "", "a.o", message: "Error: The name of the table's section must not be empty."),
     Misuse("list", "--format", "xml", "a.o", message: "Error: The value 'xml' is invalid for '--format <format>'"),
     Misuse("list", "--strict", "a.o", message: "Error: Unknown option '--strict'"),

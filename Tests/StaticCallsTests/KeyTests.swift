@@ -88,6 +88,66 @@ import Testing
     #expect(try table(of: object).map(\.key) == ["__SCK__x (.data+0x0)", "__SCT__x"])
   }
 
+  /// A private key without a trampoline: calls of the shared trampoline are not its calls, whose object alone says nothing of it.
+  @Test(arguments: Target.allCases)
+  func aPrivateKeyServesNoCallsOfTheSharedTrampoline(_ target: Target) async throws {
+    let scratch = try Scratch()
+    let first = try await scratch.assemble(
+      portable: ".file \"a.c\"\n.data\n.p2align 3\n__SCK__x: .quad 0", for: target, name: "a.o")
+    let second = try await scratch.assemble(
+      portable: ".file \"b.c\"\nCALL __SCT__x", for: target, name: "b.o")
+    let object = try await scratch.combine([first, second])
+    #expect(annotate(object).codes == [.missingKey])
+    #expect(annotate(object) { $0.isModule = true }.annotation?.entries == 1)
+    #expect(try table(of: object).map(\.key) == ["__SCT__x"])
+    #expect(try verify(object) == [])
+  }
+
+  /// Verification is of the same opinion.
+  @Test(arguments: Target.allCases)
+  func anEntryThatNamesAPrivateKeyIsWrong(_ target: Target) async throws {
+    let scratch = try Scratch()
+    let first = try await scratch.assemble(
+      portable: """
+        .file "a.c"
+        .section .static_call_sites,"aw",%progbits
+        .long site - ., __SCK__x - .
+        .data
+        .p2align 3
+        __SCK__x: .quad 0
+        """, for: target, name: "a.o")
+    let second = try await scratch.assemble(
+      portable: ".file \"b.c\"\n.globl site\nsite: CALL __SCT__x", for: target, name: "b.o")
+    let object = try await scratch.combine([first, second])
+    #expect(try verify(object) == [.keyMismatch])
+  }
+
+  /// The twin: the trampoline is defined here, so its key is, and somebody made it local after that (`objcopy --localize-symbol`).
+  @Test(arguments: Target.allCases)
+  func aKeyThatWasMadeLocalServesTheTrampolineBesideIt(_ target: Target) async throws {
+    let scratch = try Scratch()
+    let first = try await scratch.assemble(
+      portable: """
+        .file "a.c"
+        .section .static_call.text,"ax",%progbits
+        .globl __SCT__x
+        __SCT__x: JUMP target
+        .data
+        .p2align 3
+        .globl __SCK__x
+        __SCK__x: .quad 0
+        """, for: target, name: "a.o")
+    let second = try await scratch.assemble(
+      portable: ".file \"b.c\"\nCALL __SCT__x\n.data\n.quad __SCK__x", for: target, name: "b.o")
+    let combined = try await scratch.combine([first, second])
+    let object = scratch.file("local.o")
+    try await require(
+      target.objcopy, ["--localize-symbol=__SCK__x", combined, object])
+    #expect(annotate(object).annotation?.entries == 1)
+    #expect(try table(of: object).map(\.key) == ["__SCK__x (.data+0x0)"])
+    #expect(try verify(object) == [])
+  }
+
   @Test(arguments: Target.allCases)
   func aLocalKeyServesNoOtherFilesLocalTrampoline(_ target: Target) async throws {
     let scratch = try Scratch()
@@ -198,8 +258,7 @@ import Testing
         .quad key_a
         """, for: target)
     let attempt = annotate(object) {
-      $0.trampolinePrefix = Array("tramp_".utf8)
-      $0.keyPrefix = Array("key_".utf8)
+      $0.families = [Family(trampolinePrefix: Array("tramp_".utf8), keyPrefix: Array("key_".utf8))]
       $0.tableSections = [".sites"]
     }
     #expect(attempt.annotation?.entries == 1)

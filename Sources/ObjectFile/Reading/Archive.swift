@@ -116,7 +116,8 @@ public struct Archive: ~Copyable {
   private static func member(
     _ field: String, header: Int, _ range: Range<Int>, _ longNames: Range<Int>, _ bytes: Span<UInt8>
   ) -> Member? {
-    if field.hasPrefix("/"), let offset = Int(field.dropFirst()) {
+    // In a thin archive of GNU's, a slash that belongs to a name of 15 bytes may stand in the field's last byte: `/0             /`.
+    if field.hasPrefix("/"), let offset = Int(field.dropFirst().prefix { $0.isASCII && $0.isNumber }) {
       guard offset >= 0, offset < longNames.count else { return nil }
       var end = longNames.lowerBound + offset
       while end < longNames.upperBound, bytes[end] != UInt8(ascii: "\n") { end += 1 }

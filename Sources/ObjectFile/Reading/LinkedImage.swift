@@ -102,6 +102,11 @@
     }
   }
 
+  /// Whether a text occurs in what the file holds of a segment, which must be one of ``segments``.
+  public func holds(_ text: [UInt8], in segment: Segment) -> Bool {
+    image.firstOffset(of: text, in: segment.fileOffset..<segment.fileOffset + segment.fileSize) != nil
+  }
+
   /// The little-endian number at an address; `nil` where the file holds none.
   public func number<Number: FixedWidthInteger>(_ type: Number.Type, at address: UInt64) -> Number? {
     guard let segment = segment(at: address) else { return nil }

@@ -104,6 +104,8 @@ public struct SymbolType: Hashable, Sendable {
   public static var function: SymbolType { SymbolType(2) }
   public static var section: SymbolType { SymbolType(3) }
   public static var file: SymbolType { SymbolType(4) }
+  /// `STT_GNU_IFUNC`: a function whose address another function returns.
+  public static var indirectFunction: SymbolType { SymbolType(10) }
 }
 
 /// The machines whose objects staticcall handles, by their `e_machine` number.

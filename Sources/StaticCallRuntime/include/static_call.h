@@ -17,6 +17,11 @@
 
 #include <stdint.h>
 
+/* Tells staticcall that this object is one of user space. Linkers leave the section out of programs. */
+__asm__(".pushsection .static_call.user,\"e\",%progbits\n"
+        ".byte 0\n"
+        ".popsection\n");
+
 #ifdef __cplusplus
 extern "C" {
 #endif

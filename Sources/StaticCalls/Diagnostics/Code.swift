@@ -21,6 +21,7 @@ public enum Code: String, CaseIterable, Sendable {
   case overlappingSites = "SC017"
   case selfCheck = "SC018"
   case sharedAddress = "SC019"
+  case contradictedLayout = "SC020"
 
   case throughTable = "SC030"
   case throughRegister = "SC031"
@@ -67,6 +68,7 @@ public enum Code: String, CaseIterable, Sendable {
   case separateEntry = "SC117"
   case staleSignature = "SC118"
   case staleAddressTable = "SC119"
+  case unreadTable = "SC120"
 
   /// What the code stands for, in a line.
   public var title: String { text.title }
@@ -74,12 +76,16 @@ public enum Code: String, CaseIterable, Sendable {
   /// What it means, what happens at run time, and what to do about it.
   public var explanation: String { text.explanation }
 
-  /// What to do about it, for a message: a sentence each; empty where the message says it, or where nothing can be done.
-  public var help: [String] { text.help }
+  /// What to do about it where that is the same for all files; else it is empty; see ``help(for:)``.
+  var commonHelp: [String] { text.help }
 
-  /// The message for a call of `callName` that stays behind; `through` is what the call goes through.
-  func describe(callThrough through: String, of callName: String) -> String {
+  /// The message for a call of `callName` that stays behind, or for a use of its trampoline's address; `through` is what the call goes through,
+  /// or the register that gets the address.
+  func describe(_ kind: CallKind?, through: String, of callName: String) -> String {
     switch self {
+    case _ where kind == nil && isAboutIndirectCall:
+      "the address of \(callName)\(through == "address" ? "" : " in \(through)") is not followed"
+        + (reasonToStay.map { ": \($0)" } ?? "")
     case _ where reasonToStay != nil, .throughTable, .throughRegister, .throughThunk:
       "call through \(through == "GOT" ? "the GOT" : through) to \(callName) stays indirect"
         + (reasonToStay.map { ": \($0)" } ?? "")
@@ -266,7 +272,7 @@ public enum Code: String, CaseIterable, Sendable {
         relocation sections, with a symbol inside, or, in the kernel's layout, bound to one code section (SHF_LINK_ORDER). Tables
         of both kinds side by side break `ld -r`, and no runtime reads them both.
         Annotate the object that the compiler wrote, and every object of a program with the same --abi.
-        """, help: "Annotate the object that the compiler wrote, without this table; use one --abi for all objects.")
+        """)
     case .staleTable:
       Text(
         "the existing table has entries that annotate would not make",
@@ -275,7 +281,7 @@ public enum Code: String, CaseIterable, Sendable {
         was made by hand or by another tool. A runtime that meets a wrong entry stops the machine or patches the wrong bytes.
         Compile the object again, or `staticcall annotate --rebuild` it, which throws the table away and makes it anew. An entry for a replacement in .altinstr_replacement is expected with
         --include-altinstr.
-        """, help: "`staticcall annotate --rebuild` throws the table away and makes it anew.")
+        """)
     case .overlappingSites:
       Text(
         "two branches share bytes",
@@ -285,11 +291,22 @@ public enum Code: String, CaseIterable, Sendable {
         """)
     case .sharedAddress:
       Text(
-        "two trampolines are at one address",
+        "a call by an address that several trampolines have",
         """
-        Two trampolines of different names stand at one address. The assembler refers to local ones by their address, so a call of
-        one looks like a call of the other, and an entry could name the wrong key.
-        """, help: "Give each trampoline its own code.")
+        Trampolines of different names stand at one address, as aliases do, and a call gives only that address: the assembler resolved the
+        branch, or named the section. It may be a call of any of them, and an entry could name the wrong key. A call whose relocation
+        names its trampoline is no problem.
+        """,
+        help: "Give each trampoline its own code, or put it into another section than the call, as a global symbol.")
+    case .contradictedLayout:
+      Text(
+        "a layout that is not the object's",
+        """
+        The object is of a program that uses static_call.h: it includes the header, or refers to static_call_update_key. The runtime of
+        such a program reads the table of user space, and no other: with a table of the kernel's layout no call would ever be
+        patched, without a word. So --abi linux and --module, which are the kernel's, are refused.
+        annotate takes the right layout by itself where no --abi is given. A table that is wrong already is made anew with --rebuild.
+        """, help: "Leave it out: annotate takes `--abi user` for this object by itself.")
     case .selfCheck:
       Text(
         "staticcall's own check failed",
@@ -319,8 +336,7 @@ public enum Code: String, CaseIterable, Sendable {
         trampoline, and is not patched. It comes from hand-written assembly, or from a trampoline that stands in the same section as
         the call. A branch with several relocations is left out as well: linkers apply them one after the other, and it may go
         elsewhere.
-        """, help: "In C, compile with -ffunction-sections.",
-        "In assembly, put the trampoline into another section, and reach it by a plain `jmp` or `b`.")
+        """)
     case .undecoded:
       Text(
         "code that cannot be decoded",
@@ -356,9 +372,6 @@ public enum Code: String, CaseIterable, Sendable {
     }
   }
 
-  private static let spelling =
-    "Compile without -fno-plt and -mcmodel=large, and call __SCT__name(...), not a pointer to it."
-
   private var indirectText: Text? {
     switch self {
     case .throughTable:
@@ -369,7 +382,7 @@ public enum Code: String, CaseIterable, Sendable {
         time, goes through the trampoline, and is not patched.
         annotate makes such calls direct, but for --no-rewrite and for code that is copied over other code (.altinstr_replacement).
         Compilers make no such call without -fno-plt, or where the trampoline is declared hidden.
-        """, help: "Leave out --no-rewrite, or compile without -fno-plt.")
+        """)
     case .throughRegister:
       Text(
         "call through a register stays indirect",
@@ -387,8 +400,7 @@ public enum Code: String, CaseIterable, Sendable {
         anything. The call works at run time, goes through the trampoline, and is not patched.
         annotate makes such calls direct, but for --no-rewrite, for code that is copied over other code (.altinstr_replacement), and
         where the address is pushed in another way than gcc's.
-        """,
-        help: "Leave out --no-rewrite, or compile without -fno-plt and call __SCT__name(...), not a pointer to it.")
+        """)
     case .noRoom:
       Text(
         "a direct call does not fit in the place of an indirect one",
@@ -398,7 +410,7 @@ public enum Code: String, CaseIterable, Sendable {
         in front of the call. Here it does not: it was moved out of a loop, serves several calls, or came into the register by way
         of another one; or something between them cannot be moved.
         The call works at run time, goes through the trampoline, and is not patched.
-        """, help: Self.spelling)
+        """)
     case .registerInUse:
       Text(
         "a direct call does not fit, because the register is still needed",
@@ -406,7 +418,7 @@ public enum Code: String, CaseIterable, Sendable {
         On x86-64 the bytes for a direct call have to come from the instruction that loads the register. But the register serves
         further calls, is looked at by other instructions, or may be an argument of the call, so the load has to stay.
         The call works at run time, goes through the trampoline, and is not patched.
-        """, help: Self.spelling)
+        """)
     case .notOnEveryPath:
       Text(
         "the address in the register is not the same on every path",
@@ -416,14 +428,14 @@ public enum Code: String, CaseIterable, Sendable {
         in another section such as .text.unlikely). A direct call would be wrong on that other way.
         Compilers keep an address in a register for several paths above all with -mcmodel=large. The call works at run time, goes
         through whatever the register holds, and is not patched.
-        """, help: "Call __SCT__name(...) in each branch of the code, and compile without -fno-plt and -mcmodel=large.")
+        """)
     case .entered:
       Text(
         "something leads into the middle of the code that would change",
         """
         A symbol, a branch or a table names a place between the load and the call, or inside an instruction. Code that jumps there
         must find what it expects. The call stays as it is: it works, goes through the trampoline, and is not patched.
-        """, help: Self.spelling)
+        """)
     case .unwindInfo:
       Text(
         "the unwind rules change between the load and the call",
@@ -431,7 +443,7 @@ public enum Code: String, CaseIterable, Sendable {
         To make room, the instructions between the load and the call would move, and with them the places where the unwind table
         (.eh_frame) changes its rules: a debugger or profiler that stops there would see a wrong call stack. The call stays as it is:
         it works, goes through the trampoline, and is not patched.
-        """, help: Self.spelling)
+        """)
     case .namedInstruction:
       Text(
         "a table names the instructions, and something may change them",
@@ -447,21 +459,21 @@ public enum Code: String, CaseIterable, Sendable {
         The function jumps to a computed address, as `goto *p` does, and takes addresses of its own code. Control might arrive between
         the load of the trampoline's address and the call. The call stays as it is: it works, goes through the trampoline, and is
         not patched.
-        """, help: Self.spelling)
+        """)
     case .undecodedFunction:
       Text(
         "the function cannot be decoded as a whole",
         """
         The decoder does not know some bytes of the function, so what its registers hold cannot be proved. The call stays as it is: it
         works, goes through the trampoline, and is not patched.
-        """, help: Self.spelling)
+        """)
     case .unreadableTables:
       Text(
         "tables of addresses cannot be read",
         """
         The unwind tables have a form that is not known, or there are relocations of another kind than SHT_RELA. Control might enter the
         function where it is not seen. The call stays as it is: it works, goes through the trampoline, and is not patched.
-        """, help: Self.spelling)
+        """)
     case .largePositionIndependent:
       Text(
         "the address is computed from the start of the global offset table",
@@ -470,7 +482,7 @@ public enum Code: String, CaseIterable, Sendable {
         of the global offset table, which it keeps in a register. The direct call that would replace it might not reach.
         The call works, goes through the trampoline, and is not patched.
         Without -mcmodel=large all such calls are direct; with -fno-pie beside it annotate makes some of them direct.
-        """, help: "Compile without -mcmodel=large.")
+        """)
     case .checkedTarget:
       Text(
         "the call's target is checked before",
@@ -519,8 +531,6 @@ public enum Code: String, CaseIterable, Sendable {
     }
   }
 
-  private static let rebuild = "`staticcall annotate --rebuild` on the object makes the table anew; then link again."
-
   private var tableText: Text? {
     switch self {
     case .tableSection:
@@ -530,14 +540,14 @@ public enum Code: String, CaseIterable, Sendable {
         The section must be loaded, writable data (SHT_PROGBITS, SHF_ALLOC, SHF_WRITE) of whole 8-byte entries. The kernel divides the size by 8 and drops
         a rest without a word. With an alignment above 8 linkers leave gaps, which are taken for entries; with SHF_EXCLUDE they leave the
         table out. In an object the bytes are zero, and the kernel loads no module where they are not: relocations fill them in.
-        """, help: Self.rebuild)
+        """)
     case .missingEntry:
       Text(
         "a call has no table entry",
         """
         A call or jump goes to a trampoline, and the table does not list it. At run time it goes through the trampoline for ever and is
         never patched: correct, and slower than it need be.
-        """, help: "Run `staticcall annotate` on the object, before it is linked.")
+        """)
     case .entryRelocation:
       Text(
         "an entry's relocations are wrong",
@@ -545,52 +555,51 @@ public enum Code: String, CaseIterable, Sendable {
         Each entry needs exactly two 32-bit PC-relative relocations: one for the address of the site, one for the key. With one
         missing (objtool leaves such entries behind when a key is missing), the linker fills in nonsense, and the runtime patches
         whatever is there.
-        """, help: Self.rebuild)
+        """)
     case .notCode:
       Text(
         "an entry points at something that is not code",
-        "The address lies in data or nowhere. A runtime that patches the site writes a branch over whatever is there.",
-        help: Self.rebuild)
+        "The address lies in data or nowhere. A runtime that patches the site writes a branch over whatever is there.")
     case .wrongOpcode:
       Text(
         "an entry points at an instruction that is no site",
         """
         A runtime accepts call and jmp with a 32-bit displacement, conditional jumps with one (Linux 6.3 and later), and bl and b. At
         anything else the kernel stops the machine.
-        """, help: Self.rebuild)
+        """)
     case .flagMismatch:
       Text(
         "an entry's flag does not fit the branch",
         """
         Bit 0 of the key slot says that the site is a jump (a tail call: the last thing that a function does) and not a call. With the wrong flag the kernel finds an opcode it does not
         expect, and stops the machine.
-        """, help: Self.rebuild)
+        """)
     case .keyMismatch:
       Text(
         "an entry names another key than the branch's trampoline has",
         """
         An update of that other key would redirect this call to a function that was never meant for it, and an update of its own key
         would not.
-        """, help: Self.rebuild)
+        """)
     case .notAnInstruction:
       Text(
         "an entry does not point at the start of an instruction",
         """
         The runtime would overwrite the middle of an instruction, or a prefix together with half of the branch behind it. The code
         changed after the table was made, or the table was made by a tool that records prefixes as objtool does.
-        """, help: Self.rebuild)
+        """)
     case .noTrampoline:
       Text(
         "an entry points at a branch to something else",
         """
         The branch does not go to a trampoline: an update would redirect an ordinary call.
-        """, help: Self.rebuild)
+        """)
     case .duplicateEntry:
       Text(
         "two entries own the same bytes",
         """
         Two entries name one site, or two sites overlap. An update of one destroys the other.
-        """, help: Self.rebuild)
+        """)
     case .keyAlignment:
       Text(
         "a key is not aligned",
@@ -603,27 +612,27 @@ public enum Code: String, CaseIterable, Sendable {
         "an entry points into a section that is discarded",
         """
         Sections like .discard.text never reach the program; the link fails, or the entry names some other code.
-        """, help: Self.rebuild)
+        """)
     case .replaceableSite:
       Text(
         "an entry refers to its site through a weak symbol",
         """
         When another object overrides the weak function, the linker lets the entry point into the other function, at an offset that
         means nothing there. All common linkers do.
-        """, help: Self.rebuild)
+        """)
     case .entryFlags:
       Text(
         "an entry has flags that belong to the runtime",
         """
         Bit 1 of the key slot is set by the kernel at boot for sites in init code. In an object it must be 0, or the site is skipped.
-        """, help: Self.rebuild)
+        """)
     case .mixedTables:
       Text(
         "tables that a linker orders and tables that it does not",
         """
         Some of the object's tables have the flag SHF_LINK_ORDER and others of the same name have not. GNU ld refuses to link them together
         ("has both ordered and unordered sections"). The objects that were combined were annotated with different --abi options.
-        """, help: "Annotate all objects with the same --abi.")
+        """)
     case .separateEntry:
       Text(
         "an entry and its site can be discarded apart",
@@ -631,7 +640,7 @@ public enum Code: String, CaseIterable, Sendable {
         The site is in one section group (COMDAT, for C++ inline functions and templates) and the entry in another or in none, or the table
         is tied to another section, as `ld -r` leaves it. When the linker keeps another object's copy, or collects garbage, the link
         fails, or the entry goes and the call is never patched. annotate moves such entries where they belong.
-        """, help: "Run `staticcall annotate` on this object, with the same --abi as before.")
+        """)
     case .staleSignature:
       Text(
         "a section group has the wrong signature",
@@ -647,6 +656,15 @@ public enum Code: String, CaseIterable, Sendable {
         .llvm_addrsig lists by number the symbols whose addresses are compared, which folding of identical code must keep apart. The numbers
         here are no symbols of this object: some tool has changed the symbol table and left the numbers as they were.
         """, help: "Compile the object again, and find the tool that changed it afterwards.")
+    case .unreadTable:
+      Text(
+        "a table that the program's runtime does not read",
+        """
+        The program uses static_call.h, whose runtime reads the table static_call_sites, and entries are in .static_call_sites, the
+        kernel's: they were written with --abi linux, or before the object said which layout it needs. The program works, and no call in that
+        table is ever patched.
+        annotate --rebuild moves the entries of an object, or of one that `ld -r` combined of several, into the right table.
+        """)
     case .droppedTable:
       Text(
         "a linked image has static calls and no table",

@@ -39,6 +39,8 @@ public struct Diagnostic: Equatable, Sendable {
   public var message: String
   /// What to do about it, a sentence each.
   public var help: [String]
+  /// How many findings it stands for: more than one where the others of a kind are only counted.
+  public var findings = 1
 
   public init(
     _ code: Code, _ severity: Severity, at location: DiagnosticLocation? = nil, _ message: String, help: [String] = []
@@ -49,6 +51,15 @@ public struct Diagnostic: Equatable, Sendable {
     self.message = message
     self.help = help
   }
+
+  /// What stands for findings that are not told one by one.
+  public init(_ code: Code, _ severity: Severity, moreOfThisKind number: Int) {
+    self.init(code, severity, "and \(number) more of this kind")
+    findings = number
+  }
+
+  /// How many findings of one code are told, of an object or of all members of an archive, before they are only counted.
+  public static let mostOfAKind = 1000
 
   /// The location as people write it.
   public var place: String? { location?.description }
@@ -149,7 +160,7 @@ struct Places {
   }
 
   /// How many findings of one code an object is told of, before they are only counted.
-  static let listedFindings = 1000
+  static let listedFindings = Diagnostic.mostOfAKind
 
   /// Findings as they are reported. The help for a code follows its first finding; more than ``listedFindings`` of one code end in
   /// a number.
@@ -157,6 +168,7 @@ struct Places {
     guard !findings.isEmpty else { return [] }
     let places = Places(of: Set(findings.compactMap(\.section)), in: object)
     var numbers: [Code: Int] = [:]
+    let facts = ObjectFacts(of: object)
     var diagnostics: [Diagnostic] = []
     for finding in findings {
       numbers[finding.code, default: 0] += 1
@@ -165,11 +177,11 @@ struct Places {
       diagnostics.append(
         Diagnostic(
           finding.code, finding.severity, at: location, finding.message,
-          help: number == 1 ? finding.code.help : []))
+          help: number == 1 ? finding.code.help(for: facts) : []))
     }
     for (code, number) in numbers.sorted(by: { $0.key.rawValue < $1.key.rawValue }) where number > listedFindings {
       let severity = findings.first { $0.code == code }?.severity ?? .error
-      diagnostics.append(Diagnostic(code, severity, "and \(number - listedFindings) more of this kind"))
+      diagnostics.append(Diagnostic(code, severity, moreOfThisKind: number - listedFindings))
     }
     return diagnostics
   }

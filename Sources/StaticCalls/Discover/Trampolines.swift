@@ -5,7 +5,7 @@ struct Trampoline: Sendable {
   /// 0 for none. An ELF file cannot have more symbols than this holds.
   private let storedSymbol: UInt32
   private let storedFile: UInt32
-  /// The name without the prefix: the name of the static call.
+  /// The name of the static call.
   var callName: SymbolName
   // In this order the three take eight bytes less.
   var place: SymbolPlace
@@ -33,6 +33,12 @@ struct Trampoline: Sendable {
   var displayName: String { String(decoding: callName.bytes, as: UTF8.self) }
 }
 
+extension SymbolType {
+  /// Whether a symbol of this type can be a trampoline: compilers give functions their type, hand-written code often none. A string that
+  /// is called `__SCT__version` is no trampoline.
+  var mayBeTrampoline: Bool { self == .function || self == .noType || self == .indirectFunction }
+}
+
 /// A key symbol, found by its name.
 struct KeySymbol: Sendable {
   var symbol: SymbolIndex
@@ -50,10 +56,15 @@ struct TrampolineIndex {
   private var positions: [SectionIndex: [UInt64: Int]] = [:]
   /// The sections that keys are defined in, where calls through keys are followed.
   private(set) var keySections: Set<SectionIndex> = []
-  /// Trampolines of different names at one address.
-  private(set) var rivals: [(first: Int, second: Int)] = []
+  /// Trampolines of different names at one address, by the last of them, which ``trampoline(in:at:)`` gives for it. An address alone does
+  /// not tell which of them is meant.
+  private var sharing: [Int: [Int]] = [:]
   /// What symbols are for a relocation that names them, in the order of the symbols, without those that are nothing.
   private var roles: [(symbol: UInt32, role: Role)] = []
+  /// Whether the object is of a program that uses static_call.h; not known of an object without trampolines.
+  private(set) var isOfUserSpace = false
+  /// How many source files the object is made of, as far as symbols say (`STT_FILE`).
+  private(set) var sourceFiles = 0
   /// For each symbol whether it has a role.
   private(set) var isTarget: [Bool] = []
 
@@ -66,14 +77,12 @@ struct TrampolineIndex {
 
   /// Looks through the symbols of `object`. An object whose symbol names do not contain the prefix has no trampolines.
   init(_ object: borrowing ObjectFile, _ options: Options) throws(ObjectFileError) {
-    guard
-      object.symbolNamesContain(options.trampolinePrefix)
-        || options.callsThroughKeys && object.symbolNamesContain(options.keyPrefix)
-    else { return }
+    guard options.namesOccur(in: object) else { return }
     try object.withSymbols { symbols, names throws(ObjectFileError) in
       try collectSymbols(symbols, names, object, options)
-      let followed = options.callsThroughKeys ? followKeys() : []
+      let followed = options.callsThroughKeys ? followKeys(options) : []
       guard !trampolines.isEmpty else { return }
+      if UserSpace.hasMark(object) { isOfUserSpace = true }
       assignRoles(symbols, followed, object)
     }
   }
@@ -95,6 +104,12 @@ struct TrampolineIndex {
     UInt64(exactly: offset).flatMap { positions[section]?[$0] }
   }
 
+  /// The trampolines that a branch may mean that reaches trampoline `number` by its address alone; one, but for aliases.
+  func trampolines(at number: Int) -> [Int] { sharing[number] ?? [number] }
+
+  /// Whether the address of trampoline `number` is that of another static call's trampoline as well.
+  func hasSharedAddress(_ number: Int) -> Bool { sharing[number] != nil }
+
   /// What a relocation against `symbol` may refer to: `nil` where it is neither a trampoline nor a way to one.
   func target(of symbol: SymbolIndex) -> ReferenceTarget? {
     let position = roles.partitionPoint { $0.symbol >= symbol.rawValue }
@@ -110,47 +125,60 @@ struct TrampolineIndex {
     _ symbols: Span<Symbol>, _ names: Span<UInt8>, _ object: borrowing ObjectFile, _ options: Options
   ) throws(ObjectFileError) {
     var reader = NameReader(names)
-    var file = 0
-    let (trampolinePrefix, keyPrefix) = (options.trampolinePrefix, options.keyPrefix)
-    // One look at one byte is enough for most symbols.
-    let (trampolineByte, keyByte) = (trampolinePrefix.first, keyPrefix.first)
+    let matcher = NameMatcher(options.families)
     for index in symbols.indices {
       let symbol = symbols[index]
       if symbol.type == .file {
-        file += 1
+        sourceFiles += 1
         continue
       }
-      // A section symbol has no name, and a source file's name may be anything.
+      // A section symbol has no name.
       guard symbol.type != .section, symbol.nameOffset != 0 else { continue }
-      let name = Int(symbol.nameOffset)
-      guard names[name] == trampolineByte || names[name] == keyByte else { continue }
-      if names.hasBytes(trampolinePrefix, at: name) {
-        let place = object.place(of: symbol, at: SymbolIndex(index))
-        trampolines.append(
-          Trampoline(
-            symbol: SymbolIndex(index),
-            callName: try reader.name(at: name + trampolinePrefix.count, of: names), place: place,
-            value: symbol.value, binding: symbol.binding, file: file))
-        if case .section(let section) = place { addPosition(section, symbol.value) }
-      } else if names.hasBytes(keyPrefix, at: name) {
-        keys[try reader.name(at: name + keyPrefix.count, of: names), default: []].append(
-          KeySymbol(symbol: SymbolIndex(index), binding: symbol.binding, file: file))
+      guard let match = matcher.match(names, at: Int(symbol.nameOffset)) else { continue }
+      if match.kind == .runtime {
+        isOfUserSpace = true
+        continue
+      }
+      let name = try callName(at: Int(symbol.nameOffset), match, &reader, names, options)
+      if match.kind == .key {
+        keys[name, default: []].append(
+          KeySymbol(symbol: SymbolIndex(index), binding: symbol.binding, file: sourceFiles))
+        continue
+      }
+      guard symbol.type.mayBeTrampoline else { continue }
+      let place = object.place(of: symbol, at: SymbolIndex(index))
+      trampolines.append(
+        Trampoline(
+          symbol: SymbolIndex(index), callName: name, place: place, value: symbol.value, binding: symbol.binding,
+          file: sourceFiles))
+      // A label in data may have the prefix; that makes no code of the data around it.
+      if case .section(let section) = place, object[section].flags.contains(.execInstr) {
+        addPosition(section, symbol.value)
       }
     }
   }
 
-  /// Notes where the last trampoline is. Two of different names at one address cannot be told apart by the address.
+  /// The name of the static call that the symbol belongs to whose name is at an offset of the string table.
+  private func callName(
+    at offset: Int, _ match: NameMatcher.Match, _ reader: inout NameReader, _ names: Span<UInt8>, _ options: Options
+  ) throws(ObjectFileError) -> SymbolName {
+    let rest = try reader.name(at: offset + match.length, of: names)
+    return options.callName(of: rest, match)
+  }
+
+  /// Notes where the last trampoline is, and which others are there.
   private mutating func addPosition(_ section: SectionIndex, _ value: UInt64) {
     let number = trampolines.count - 1
-    if let other = positions[section]?[value], trampolines[other].callName != trampolines[number].callName {
-      rivals.append((other, number))
-    }
-    positions[section, default: [:]][value] = number
+    let other = positions[section, default: [:]].updateValue(number, forKey: value)
+    guard let other else { return }
+    var all = sharing.removeValue(forKey: other) ?? [other]
+    all.append(number)
+    if all.count > 2 || trampolines[other].callName != trampolines[number].callName { sharing[number] = all }
   }
 
   /// The keys whose calls are to be followed, each with its trampoline, which is added where only the key is there. A local key
   /// without a trampoline beside it is left alone: a trampoline in another object could not reach it.
-  private mutating func followKeys() -> [(key: SymbolIndex, trampoline: Int)] {
+  private mutating func followKeys(_ options: Options) -> [(key: SymbolIndex, trampoline: Int)] {
     var numbers: [SymbolName: Int] = [:]
     for (number, trampoline) in trampolines.enumerated() where trampoline.binding != .local {
       numbers[trampoline.callName] = number
@@ -159,6 +187,7 @@ struct TrampolineIndex {
     for (name, named) in keys.sorted(by: { $0.key.bytes.lexicographicallyPrecedes($1.key.bytes) }) {
       for key in named where key.binding != .local {
         if numbers[name] == nil {
+          guard options.canAdd(options.trampolineName(of: name), asTrampoline: true) else { break }
           numbers[name] = trampolines.count
           trampolines.append(
             Trampoline(symbol: nil, callName: name, place: .undefined, value: 0, binding: .global, file: 0))

@@ -59,7 +59,7 @@ struct CallSymbols {
   mutating func trampoline(_ number: Int) -> SymbolReference {
     let trampoline = index.trampolines[number]
     return trampoline.symbol.map { .existing($0) }
-      ?? added(SymbolName(options.trampolinePrefix + trampoline.callName.bytes))
+      ?? added(options.trampolineName(of: trampoline.callName))
   }
 
   mutating func added(_ name: SymbolName) -> SymbolReference {

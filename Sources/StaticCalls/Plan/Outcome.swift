@@ -90,10 +90,10 @@ extension TablePlan {
   /// A mistyped prefix must not throw a good table away without a word.
   fileprivate func warningOfEmptiedTable(_ survey: Survey, _ options: Options) -> [Diagnostic] {
     guard entries.isEmpty, !stale.isEmpty, survey.index.isEmpty else { return [] }
-    let prefix = String(decoding: options.trampolinePrefix, as: UTF8.self)
     return [
       Diagnostic(
-        .staleTable, .warning, "nothing is left of the existing table's entries: no symbol begins with \(prefix)",
+        .staleTable, .warning,
+        "nothing is left of the existing table's entries: no symbol begins with \(options.trampolinePrefixes)",
         help: ["If that is not meant, compile the object again, and check --trampoline-prefix."])
     ]
   }
@@ -110,7 +110,8 @@ extension Survey {
       let (code, message): (Code, String)
       switch site.status {
       case .direct, .leftOut, .left(.addressTaken), .left(.storedAddress): continue
-      case .left(let reason): (code, message) = (reason, reason.describe(callThrough: site.through, of: name))
+      case .left(.sharedAddress): (code, message) = (.sharedAddress, describeCallOfSharedAddress(site))
+      case .left(let reason): (code, message) = (reason, reason.describe(site.kind, through: site.through, of: name))
       case .convertible:
         guard includingConvertible else { continue }
         let through = site.through == "GOT" ? "the GOT" : site.through

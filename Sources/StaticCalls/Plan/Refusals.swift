@@ -45,7 +45,7 @@ extension TablePlan {
 
   private func foreignTables(_ survey: Survey, _ object: borrowing ObjectFile, _ options: Options) -> [Finding] {
     var findings: [Finding] = []
-    if !entries.isEmpty, let other = otherTable(object, options) {
+    if !options.convertsTable, !entries.isEmpty || survey.index.isOfUserSpace, let other = otherTable(object, options) {
       findings.append(
         Finding(
           .foreignTable, .error, section: other,
@@ -58,7 +58,8 @@ extension TablePlan {
           "the existing table would be replaced, and it defines the symbol \(object.name(of: symbol))"))
     }
     for table in survey.table.sections {
-      let isOrdinary = options.layout == .user || !object[table].flags.contains(.linkOrder)
+      let isOrdinary =
+        otherLayout.contains(table) || options.layout == .user || !object[table].flags.contains(.linkOrder)
       let hasOtherRelocations = object.sections.contains {
         [.rel, .crel].contains($0.type) && Int($0.info) == table.rawValue
       }
@@ -72,8 +73,7 @@ extension TablePlan {
 
   /// The table of the other layout, by its usual name.
   private func otherTable(_ object: borrowing ObjectFile, _ options: Options) -> SectionIndex? {
-    let name = options.layout == .user ? Options.kernelTable : Options.userTable
-    guard options.tableSection != name else { return nil }
+    guard let name = options.otherTableSection else { return nil }
     return object.sections.first { object.name(of: $0.index, is: Array(name.utf8)) && $0.size != 0 }?.index
   }
 
@@ -91,15 +91,19 @@ extension TablePlan {
     }
   }
 
-  /// A call by address cannot tell two trampolines at one address apart.
+  /// Calls by an address that several trampolines have.
   private func sharedAddresses(_ survey: Survey) -> [Finding] {
-    survey.index.rivals.map { first, second in
-      let (first, second) = (survey.index.trampolines[first], survey.index.trampolines[second])
-      let section: SectionIndex? = if case .section(let section) = first.place { section } else { nil }
-      return Finding(
-        .sharedAddress, .error, section: section, offset: SectionOffset(Int(clamping: first.value)),
-        "the trampolines of \(first.displayName) and \(second.displayName) are at one address")
+    let calls = survey.sites.filter(\.isAmbiguous)
+    var findings = calls.prefix(Self.listedEntries).map { site in
+      Finding(
+        .sharedAddress, .error, section: site.section, offset: site.offset,
+        survey.describeCallOfSharedAddress(site))
     }
+    if calls.count > findings.count {
+      findings.append(
+        Finding(.sharedAddress, .error, section: nil, "and \(calls.count - findings.count) calls more"))
+    }
+    return findings
   }
 
   /// The first call of each static call whose key is not there, not known for certain, or not fit to hold flags.
@@ -110,12 +114,17 @@ extension TablePlan {
     var reported: Set<SymbolName> = []
     for entry in entries {
       var name: String {
-        String(decoding: options.keyPrefix + survey.trampoline(of: entry.site).callName.bytes, as: UTF8.self)
+        String(decoding: options.keyName(of: survey.trampoline(of: entry.site).callName).bytes, as: UTF8.self)
       }
       let problem: (code: Code, message: String)
       switch entry.key {
       case .missing where !options.addMissingKeys:
         problem = (.missingKey, "the object has no symbol \(name), the key of this call")
+      case .missing
+      where !options.canAdd(options.keyName(of: survey.trampoline(of: entry.site).callName), asTrampoline: false):
+        problem = (
+          .missingKey, "the key of this call would be \(name), which is no key by its name: a longer prefix fits"
+        )
       case .ambiguous:
         problem = (.ambiguousKey, "several symbols \(name), and none is known to belong to this call")
       case .symbol(let key) where !isAlignedKey(key, in: object):

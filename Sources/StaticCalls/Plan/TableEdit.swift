@@ -15,7 +15,10 @@ extension EditPlan {
         of: part.entries.lazy.map { plan.entries[$0] }, bases, index, &symbols, options, object)
       place(relocations, in: part.section, part.home, options, object)
     }
-    for section in plan.unused { place([], in: section, TableHome(ofTable: section, object), options, object) }
+    for section in plan.unused {
+      let isOther = plan.otherLayout.contains(section)
+      place([], in: section, TableHome(ofTable: section, object), options, keepsFlags: isOther, object)
+    }
     change(plan.edits, &symbols)
     globalSymbols = symbols.added.map { NewSymbol(name: $0.bytes, type: .noType, section: nil) }
   }
@@ -44,7 +47,7 @@ extension EditPlan {
         switch entry.key {
         case .symbol(let symbol): .existing(symbol)
         case .trampoline: symbols.trampoline(entry.site.trampoline)
-        case .missing, .ambiguous: symbols.added(SymbolName(options.keyPrefix + trampoline.callName.bytes))
+        case .missing, .ambiguous: symbols.added(options.keyName(of: trampoline.callName))
         }
       relocations.append(
         PlannedRelocation(
@@ -57,12 +60,12 @@ extension EditPlan {
   /// Writes a part of the table into an existing section, or into one that is added.
   private mutating func place(
     _ relocations: [PlannedRelocation], in existing: SectionIndex?, _ home: TableHome, _ options: Options,
-    _ object: borrowing ObjectFile
+    keepsFlags: Bool = false, _ object: borrowing ObjectFile
   ) {
     // The relocations carry everything: the entries themselves are zero.
     let contents = [UInt8](repeating: 0, count: relocations.count * ExistingTable.fieldSize)
     let (wanted, unwanted): (SectionFlags, SectionFlags) =
-      options.layout == .user ? ([.alloc, .linkOrder], .write) : ([.alloc, .write], [])
+      keepsFlags ? ([], []) : options.layout == .user ? ([.alloc, .linkOrder], .write) : ([.alloc, .write], [])
     guard let existing else {
       addedSections.append(
         AddedSection(

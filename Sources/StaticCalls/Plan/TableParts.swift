@@ -57,7 +57,9 @@ struct TablePart {
     }
     var unused: [SectionIndex] = []
     for section in table.sections {
-      if let position = positions[TableHome(ofTable: section, object)], parts[position].section == nil {
+      if !table.otherLayout.contains(section), let position = positions[TableHome(ofTable: section, object)],
+        parts[position].section == nil
+      {
         parts[position].section = section
       } else {
         unused.append(section)
@@ -70,7 +72,9 @@ struct TablePart {
       waiting[parts[position].home.group, default: []].append(position)
     }
     unused.removeAll { section in
-      guard let position = waiting[object.group(of: section)]?.popLast() else { return false }
+      guard !table.otherLayout.contains(section), let position = waiting[object.group(of: section)]?.popLast() else {
+        return false
+      }
       parts[position].section = section
       return true
     }

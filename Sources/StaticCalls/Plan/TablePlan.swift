@@ -8,6 +8,8 @@ struct TablePlan {
   var parts: [TablePart] = []
   /// Existing sections of the table that no entry belongs into any more.
   var unused: [SectionIndex] = []
+  /// Those of them that are the other layout's.
+  var otherLayout: Set<SectionIndex>
   /// How many entries are not in the table yet.
   var missing = 0
   /// How many are in a section that does not live and die with their site.
@@ -33,6 +35,7 @@ struct TablePlan {
 
   /// Compares what the table must hold with what it holds.
   init(_ survey: borrowing Survey, _ object: borrowing ObjectFile, _ options: Options) {
+    otherLayout = survey.table.otherLayout
     isMalformed = !survey.table.faults.isEmpty
     entries.reserveCapacity(survey.sites.count)
     for site in survey.sites {
@@ -47,7 +50,9 @@ struct TablePlan {
       ? [:] : Dictionary(entries.map { ($0.site.position, $0) }, uniquingKeysWith: { first, _ in first })
     var found: Set<SitePosition> = []
     for entry in survey.table.entries {
-      if let reason = Self.reasonAgainst(entry, expected, &found, survey) {
+      if survey.table.otherLayout.contains(entry.table) {
+        stale.append(StaleEntry(entry: entry, reason: "it is in a table of the other layout"))
+      } else if let reason = Self.reasonAgainst(entry, expected, &found, survey) {
         stale.append(StaleEntry(entry: entry, reason: reason))
       } else if let site = entry.site,
         TableHome(ofTable: entry.table, object) != TableHome(ofSitesIn: site.section, options, object)

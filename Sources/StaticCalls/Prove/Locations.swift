@@ -22,7 +22,9 @@ struct Locations {
     case .key(let number): return distance == 0 ? .key(number) : nil
     case .section(let section):
       // A place stands for a symbol there only if no other object can have a say in where the symbol is.
-      if let number = index.trampoline(in: section, at: Int(distance)), index.trampolines[number].binding == .local {
+      if let number = index.trampoline(in: section, at: Int(distance)), index.trampolines[number].binding == .local,
+        !index.hasSharedAddress(number)
+      {
         return .trampoline(number)
       }
       return .place(Place(section: section, offset: Int(distance)))

@@ -116,7 +116,7 @@ struct CallSiteResolver: ~Copyable {
     for reference in references { try resolve(reference, role, object) }
     try resolveUses(in: section, role: role, object)
     guard role == .leftOut else { return }
-    for position in sites[first...].indices where sites[position].status == .direct {
+    for position in sites[first...].indices where sites[position].mayHaveEntry {
       sites[position].status = .leftOut
     }
   }
@@ -219,9 +219,15 @@ struct CallSiteResolver: ~Copyable {
         through: "branch with several relocations")
       return
     }
+    let isByAddress = if case .section = reference.target { true } else { false }
     add(
-      section, bytes.lowerBound, bytes.count, kind, architecture.directShape(kind), trampoline, .direct,
-      through: "direct")
+      section, bytes.lowerBound, bytes.count, kind, architecture.directShape(kind), trampoline,
+      isByAddress ? statusByAddress(of: trampoline) : .direct, through: "direct")
+  }
+
+  /// What becomes of a direct branch that does not name the trampoline it reaches.
+  private func statusByAddress(of trampoline: Int) -> CallSite.Status {
+    index.hasSharedAddress(trampoline) ? .left(.sharedAddress) : .direct
   }
 
   private func directTarget(_ reference: Reference, branchEnd: Int) -> Int? {
@@ -381,8 +387,8 @@ struct CallSiteResolver: ~Copyable {
           .left(.operandSizePrefix), through: "66-prefixed branch")
       } else if let bytes, let kind = instruction.flow.kind {
         add(
-          section, bytes.lowerBound, bytes.count, kind, .n, trampoline, role == .leftOut ? .leftOut : .direct,
-          through: "direct")
+          section, bytes.lowerBound, bytes.count, kind, .n, trampoline,
+          role == .leftOut ? .leftOut : statusByAddress(of: trampoline), through: "direct")
       } else {
         addUnpatchable(section, instruction.offset, instruction.end, instruction.flow.kind, trampoline)
       }

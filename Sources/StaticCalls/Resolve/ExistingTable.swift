@@ -4,6 +4,8 @@ import ObjectFile
 struct ExistingTable {
   /// Sections with the table's name, in index order.
   private(set) var sections: [SectionIndex] = []
+  /// Those of them that are the other layout's, which `--rebuild` empties.
+  private(set) var otherLayout: Set<SectionIndex> = []
   /// All entries, by section, then position.
   private(set) var entries: [TableEntry] = []
   /// What is wrong with the sections themselves.
@@ -12,7 +14,14 @@ struct ExistingTable {
   init(in object: borrowing ObjectFile, _ options: Options) throws(ObjectFileError) {
     let names = options.tableSections.map { Array($0.utf8) }
     let architecture = StaticCalls.architecture(of: object.machine)
+    let other = options.convertsTable ? options.otherTableSection.map { Array($0.utf8) } : nil
     for section in object.sections.dropFirst() where section.type != .null {
+      if let other, section.size != 0, object.name(of: section.index, is: other) {
+        otherLayout.insert(section.index)
+        sections.append(section.index)
+        try read(section, architecture.tableRelocation, isUserLayout: options.layout != .user, object)
+        continue
+      }
       guard names.contains(where: { object.name(of: section.index, is: $0) }) else { continue }
       sections.append(section.index)
       try read(section, architecture.tableRelocation, isUserLayout: options.layout == .user, object)
@@ -199,4 +208,15 @@ struct SitePosition: Hashable, Comparable, Sendable {
 
 extension CallSite {
   var position: SitePosition { SitePosition(section: section, offset: offset) }
+
+  /// Whether it is a direct branch that a runtime could patch, in the table or not.
+  var mayHaveEntry: Bool {
+    switch status {
+    case .direct, .leftOut, .left(.sharedAddress): true
+    case .convertible, .left: false
+    }
+  }
+
+  /// Whether only an address says which trampoline is meant, and several are there.
+  var isAmbiguous: Bool { if case .left(.sharedAddress) = status { true } else { false } }
 }

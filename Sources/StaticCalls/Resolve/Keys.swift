@@ -31,9 +31,13 @@ extension TrampolineIndex {
   /// The key of each trampoline, in the order of ``trampolines``: the symbol of the same name after its own prefix.
   ///
   /// A local trampoline, such as a `static` one, belongs to the local key of the same source file; after `ld -r` an object may
-  /// hold several of one name. Another file's local key is never a stand-in: an update of it would redirect this call.
+  /// hold several of one name. Another file's local key is never a stand-in: an update of it would redirect this call. A trampoline that is
+  /// not local takes a local key only where nobody else's can be meant: where the object defines the trampoline, so that its
+  /// key is here as well and was made local after it was compiled (`objcopy --localize-symbol`); or where all is from one source file, in
+  /// which the name means this key.
   func keyChoices(_ options: Options) -> [KeyChoice] {
     let candidates = KeyCandidates(self)
+    let isOneFile = sourceFiles < 2
     return trampolines.map { trampoline in
       if trampoline.binding == .local {
         let own = LocalCall(name: trampoline.callName, file: trampoline.file)
@@ -44,7 +48,8 @@ extension TrampolineIndex {
       }
       // Two global symbols of one name are damage; which of them comes first may change with an edit.
       if let shared = candidates.shared[trampoline.callName] { return shared.choice }
-      if trampoline.binding != .local, let unclaimed = candidates.unclaimed[trampoline.callName] {
+      let isLocalKeyOwn = trampoline.binding != .local && (isOneFile || trampoline.place != .undefined)
+      if isLocalKeyOwn, let unclaimed = candidates.unclaimed[trampoline.callName] {
         return unclaimed.choice
       }
       return options.isModule ? .trampoline : .missing

@@ -30,15 +30,22 @@ struct ImageSymbols {
     }
     let (startPrefix, stopPrefix) = (Array("__start_".utf8), Array("__stop_".utf8))
     // GNU ld's veneers are called ____SCT__x_veneer, those of lld __AArch64ADRPThunk___SCT__x.
-    let veneerPrefixes = [Array("__".utf8) + options.trampolinePrefix, Array("__AArch64".utf8)]
+    let veneerPrefixes =
+      options.families.map { Array("__".utf8) + $0.trampolinePrefix } + [Array("__AArch64".utf8)]
+    let matcher = NameMatcher(options.families)
     var found = ImageSymbols()
     try image.forEachSymbolTable { symbols, names throws(ObjectFileError) in
       for position in symbols.indices where symbols[position].nameOffset != 0 {
         let symbol = symbols[position]
         let name = Int(symbol.nameOffset)
         let isDefined = symbol.storedSection != 0
-        if names.hasBytes(options.trampolinePrefix, at: name) {
-          let call = names.string(at: name + options.trampolinePrefix.count)
+        let match = matcher.match(names, at: name)
+        let call = match.map { match in
+          String(
+            decoding: options.callName(of: SymbolName(names.bytes(at: name + match.length)), match).bytes, as: UTF8.self
+          )
+        }
+        if let match, let call, match.kind == .trampoline {
           if call.hasSuffix("$plt") {
             // mold's name for an entry of the PLT.
             found.veneers.insert(symbol.value)
@@ -47,8 +54,8 @@ struct ImageSymbols {
           } else {
             found.imported.insert(call)
           }
-        } else if isDefined, names.hasBytes(options.keyPrefix, at: name) {
-          found.keys[symbol.value, default: []].insert(names.string(at: name + options.keyPrefix.count))
+        } else if isDefined, let match, let call, match.kind == .key {
+          found.keys[symbol.value, default: []].insert(call)
         } else if names.hasBytes(startPrefix, at: name), borders.contains(where: { names.hasBytes($0, at: name + 8) }) {
           starts[names.string(at: name + 8)] = symbol.value
         } else if names.hasBytes(stopPrefix, at: name), borders.contains(where: { names.hasBytes($0, at: name + 7) }) {

@@ -22,6 +22,8 @@ struct ImageVerification: ~Copyable {
 
   /// The function that was decoded last, as far as it was: addresses come mostly in order.
   private var decoded = Decoded(start: .max)
+  /// What decides which help is right.
+  private var facts: ObjectFacts?
   /// Whether help for a code was given.
   private var helped: Set<Code> = []
 
@@ -195,8 +197,7 @@ struct ImageVerification: ~Copyable {
       case .address(let next): place = next
       case .memory(let slot):
         if let name = relocations[slot]?.symbolName {
-          let prefix = String(decoding: options.trampolinePrefix, as: UTF8.self)
-          if name.hasPrefix(prefix) { found = [String(name.dropFirst(prefix.count))] }
+          if let call = options.callName(ofTrampoline: name) { found = [call] }
           known[address] = found
           return found
         }
@@ -319,9 +320,12 @@ struct ImageVerification: ~Copyable {
     _ code: Code, _ address: UInt64?, _ message: String, _ image: borrowing LinkedImage, severity: Severity = .error
   ) {
     let isFirst = helped.insert(code).inserted
+    // The symbols were read before: nothing is thrown any more.
+    let facts = facts ?? (try? ObjectFacts(of: image)) ?? ObjectFacts()
+    self.facts = facts
     diagnostics.append(
       Diagnostic(
-        code, severity, at: address.map { locate($0, image) }, message, help: isFirst ? code.help : []))
+        code, severity, at: address.map { locate($0, image) }, message, help: isFirst ? code.help(for: facts) : []))
   }
 
   private func locate(_ address: UInt64, _ image: borrowing LinkedImage) -> DiagnosticLocation {

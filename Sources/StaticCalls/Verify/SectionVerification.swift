@@ -5,6 +5,11 @@ struct SectionVerification {
   private(set) var findings: [Finding] = []
 
   init(of survey: Survey, in object: borrowing ObjectFile) {
+    for section in survey.unreadTables(in: object) {
+      report(
+        .unreadTable, section,
+        "the table is the kernel's, and the object is of a program whose runtime reads \(Options.userTable)")
+    }
     checkOrder(of: survey.table, object)
     checkGroups(of: survey.table, object)
     for group in object.groups where group.isComdat { checkSignature(of: group, object) }

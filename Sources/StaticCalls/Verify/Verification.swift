@@ -50,8 +50,11 @@ extension Verification {
   /// Verifies a linked image.
   init(_ image: borrowing LinkedImage, _ options: Options) throws {
     let verification = try ImageVerification(of: image, options)
+    let unread = try image.unreadTable()
     subjects = [
-      Subject(kind: .image, entries: verification.entries, diagnostics: verification.diagnostics)
+      Subject(
+        kind: .image, entries: verification.entries, diagnostics: (unread.map { [$0] } ?? []) + verification.diagnostics
+      )
     ]
   }
 
