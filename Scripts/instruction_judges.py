@@ -312,7 +312,8 @@ class Unicorn(Judge):
     def run(self, code, registers):
         """The registers afterwards; None where the word does not run to its end."""
         machine = self.machine
-        machine.mem_write(self.CODE, code + b"\x1f\x20\x03\xd5")
+        # clrex: whether an exclusive store is made does not depend on what was executed before.
+        machine.mem_write(self.CODE, b"\x5f\x3f\x03\xd5" + code + b"\x1f\x20\x03\xd5")
         for each, value in zip(self.X, registers):
             machine.reg_write(each, value)
         machine.reg_write(unicorn_const.UC_ARM64_REG_SP, self.DATA)
@@ -320,10 +321,10 @@ class Unicorn(Judge):
         machine.mem_write(self.DATA, self.contents)
         self.written = False
         try:
-            machine.emu_start(self.CODE, self.CODE + 4, count=1)
+            machine.emu_start(self.CODE, self.CODE + 8, count=2)
         except unicorn.UcError:
             return None
-        if machine.reg_read(unicorn_const.UC_ARM64_REG_PC) != self.CODE + 4:
+        if machine.reg_read(unicorn_const.UC_ARM64_REG_PC) != self.CODE + 8:
             return "branch"
         outcome = [machine.reg_read(each) for each in self.X]
         return outcome, machine.reg_read(unicorn_const.UC_ARM64_REG_SP), bytes(machine.mem_read(self.DATA, 4096)), self.written

@@ -56,9 +56,30 @@ import CCapstone
       return unsafe cs_disasm_iter(handle, &cursor, &size, &address, buffer)
     }
     guard decoded else { return nil }
+    let mnemonic = unsafe Self.string(buffer.pointee.mnemonic)
+    let operands = unsafe Self.string(buffer.pointee.op_str)
     return Text(
-      length: instruction.length, mnemonic: unsafe Self.string(buffer.pointee.mnemonic),
-      operands: unsafe Self.string(buffer.pointee.op_str), isDirectBranch: instruction.flow.isDirect)
+      length: instruction.length, mnemonic: mnemonic == "movz" && !operands.contains("lsl") ? "mov" : mnemonic,
+      operands: Self.withPlainDigits(operands), isDirectBranch: instruction.flow.isDirect)
+  }
+
+  /// The operands with numbers of one digit in decimal. Version 4 writes some of them as `0x0`, later ones as `0`; and of AArch64's
+  /// `movz` they make `mov` where nothing is shifted.
+  private static func withPlainDigits(_ operands: String) -> String {
+    let characters = Array(operands)
+    var text = ""
+    var position = 0
+    while position < characters.count {
+      let rest = characters[position...]
+      if rest.starts(with: ["0", "x"]), rest.count > 2, rest.count == 3 || !rest[position + 3].isHexDigit,
+        rest[position + 2].isWholeNumber
+      {
+        position += 2
+      }
+      text.append(characters[position])
+      position += 1
+    }
+    return text
   }
 
   /// The NUL-terminated string in a C array, which imports as a tuple.

@@ -99,7 +99,8 @@ struct X86Behaviour {
 
   /// The place in memory is written; next to the stack pointer that does not count.
   mutating func changeMemory() {
-    if encoding.base != 4 || hasVectorIndex { writesMemory = true }
+    let isOnStack = encoding.base == 4 && !encoding.hasAddressSizePrefix && !encoding.hasSegment && !hasVectorIndex
+    if !isOnStack { writesMemory = true }
   }
 
   /// Some other memory is written, or may be.

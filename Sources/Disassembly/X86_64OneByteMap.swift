@@ -6,7 +6,8 @@ extension X86Behaviour {
     case 0x00...0x3f: return arithmetic(opcode >> 3, form: opcode & 7)
     case 0x50...0x5f: return pushOrPop()
     case 0x63:
-      operation = .moveSigned
+      // Without REX.W nothing is extended.
+      operation = size == 8 ? .moveSigned : .other
       register(.write, size)
       place(.read, 4)
     case 0x68, 0x6a: push()

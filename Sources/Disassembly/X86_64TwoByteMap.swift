@@ -155,7 +155,7 @@ extension X86Behaviour {
     case (0xfc, .none):  // clzero
       use(.rax, .read)
       changeOtherMemory()
-    case (0xca, .repeated), (0xca, .repeatedNot), (0xde, _):  // eretu, erets, skinit
+    case (0xca, .repeated), (0xca, .repeatedNot), (0xec, .repeated), (0xde, _):  // eretu, erets, uiret, skinit
       flow = .stop
       return unknown()
     case (0xe0...0xe7, .none), (0xe0...0xe7, .operandSize): place(.readWrite, size)  // smsw

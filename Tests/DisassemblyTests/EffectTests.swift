@@ -60,6 +60,8 @@ import Testing
     Expected("fldt (%rdi)", [7], [], []),
     Expected("fnstsw %ax", [0], [0], []),
     Expected("fstpt (%rsp)", [4], [], []),
+    Expected("fstpt %fs:(%rsp)", [4], [], [], stores: true),
+    Expected("fstpt (%esp)", [4], [], [], stores: true),
     Expected("bts %rax, (%rsp)", [0, 4], [], [], stores: true),
     Expected("bts $3, (%rsp)", [4], [], []),
     Expected("enter $16, $0", [4, 5], [4, 5], []),
