@@ -204,8 +204,11 @@ static void abort_sequence(int signal, siginfo_t *information, void *argument) {
 }
 
 static void land(int signal, siginfo_t *information, void *argument) {
-  (void)signal, (void)information;
   ucontext_t *context = argument;
+  if (current_sequence) {
+    abort_sequence(signal, information, argument);
+    return;
+  }
   unsigned long place = (unsigned long)PROGRAM_COUNTER(context), landing = 0;
   for (struct fault_site *site = __start_fault_sites; site < __stop_fault_sites; site++)
     if (site->load == place)
@@ -245,6 +248,17 @@ static long of_size(unsigned long value, int size) {
   return size < 0 ? (long)(value << unused) >> unused : (long)(value << unused >> unused);
 }
 
+/* Behind an operand, which may have spaces and @ in it, begins the next with a space and its size. */
+static const char *next_argument(const char *text) {
+  while ((text = strchr(text, ' ')) != NULL) {
+    text++;
+    const char *behind = text + strspn(text, "-1248");
+    if (behind > text && *behind == '@')
+      return text;
+  }
+  return "";
+}
+
 static void observe(int signal, siginfo_t *information, void *argument) {
   (void)signal, (void)information;
   ucontext_t *context = argument;
@@ -257,13 +271,11 @@ static void observe(int signal, siginfo_t *information, void *argument) {
     for (const char *kind = probes[i].name; *kind; kind++) {
       unsigned long value;
       int size = atoi(text);
-      text = strchr(text, '@');
-      if (operand_value(context, ++text, &value))
+      text += strcspn(text, "@");
+      text += *text == '@';
+      if (*text && operand_value(context, text, &value))
         note(182, *kind == 'f' ? number_of_function(value) : of_size(value, size));
-      const char *next = strchr(text, '@');
-      while (next && next[-1] != ' ')
-        next--;
-      text = next ? next : text + strlen(text);
+      text = next_argument(text);
     }
     PROGRAM_COUNTER(context) += SKIPPED;
     return;

@@ -78,8 +78,10 @@ class Instructions:
         self.open()
         self.emit(f"{prototype}_p {list}[2] = {{{others[0]}, {others[1]}}};")
         self.emit(f"HIDE({list}[0]);")
-        pinned = f' __asm__("{register}")' if self.chance(0.6) else ""
-        self.emit(f"register {prototype}_p {called}{pinned} = {self.function_or_pointer(prototype)};")
+        variable = f"{prototype}_p {called}"
+        if self.chance(0.6):
+            variable = f'register {variable} __asm__("{register}")'
+        self.emit(f"{variable} = {self.function_or_pointer(prototype)};")
         self.open(f"for (long {counter} = 0; {counter} < {self.random.randrange(2, 4)}; {counter}++) {{")
         self.use(prototype, called)
         move = f"{template}; mov %1, %0"

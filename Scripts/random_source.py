@@ -168,7 +168,9 @@ class Function(WaysIn, Values, Instructions):
         # must not be jumped into: in C++ all with variables.
         self.computed_gotos = 0
         # A function has a subject, of which it has much, and few of those things that make all its calls hard to prove.
-        self.subject = self.random.choice([None, None, "ways in", "ways in", "values", "instructions"])
+        self.subject = self.random.choice([None, None, "ways in", *SUBJECTS])
+        # A short one is little more than one statement of its subject, so that nothing else needs what that leaves in registers.
+        self.is_short = self.subject is not None and self.random.random() < 0.5
         probability = 0.02 if self.subject else 0.3 if source.is_cxx else 0.15
         self.has_computed_goto = self.random.random() < probability
         self.scope = Scope({}, {}, {})
@@ -789,7 +791,7 @@ class Function(WaysIn, Values, Instructions):
             (2, lambda: self.irreducible(depth)),
             (1, self.switch_label),
         ]
-        choices += self.special_choices(depth)
+        choices += self.special_choices(depth, SUBJECTS)
         if self.has_computed_goto:
             choices.append((8, lambda: self.computed_goto(depth)))
         else:
@@ -799,30 +801,35 @@ class Function(WaysIn, Values, Instructions):
             choices.append((14, lambda: self.attempt(depth)))
         self.pick(choices)()
 
-    def special_choices(self, depth):
-        subjects = {
+    def special_choices(self, depth, subjects):
+        """(weight, statement) of the statements that the mixins write."""
+        statements = {
             "ways in": [
-                (16, lambda: self.jump_label(depth)),
-                (10, lambda: self.label_beside_path(depth)),
-                (8, lambda: self.sequence(depth)),
-                (8, lambda: self.faulting_load(depth)),
-                (12, self.probe),
+                (16, "jump_label", lambda: self.jump_label(depth)),
+                (10, "label_beside_path", lambda: self.label_beside_path(depth)),
+                (8, "sequence", lambda: self.sequence(depth)),
+                (8, "faulting_load", lambda: self.faulting_load(depth)),
+                (12, "probe", self.probe),
             ],
             "values": [
-                (12, self.select),
-                (10, lambda: self.merge(depth)),
-                (8, lambda: self.interpreter(depth)),
-                (6, self.pressure),
-                (10, self.leaves),
+                (12, "select", self.select),
+                (10, "merge", lambda: self.merge(depth)),
+                (8, "interpreter", lambda: self.interpreter(depth)),
+                (6, "pressure", self.pressure),
+                (10, "leaves", self.leaves),
             ],
-            "instructions": [(16, self.between), (14, self.unusual_move)],
+            "instructions": [(16, "between", self.between), (14, "unusual_move", self.unusual_move)],
         }
         if self.source.target == "x86_64" and self.source.may_need_avx512:
-            subjects["instructions"] += [(14, self.rounded), (10, self.vector)]
+            statements["instructions"] += [(14, "rounded", self.rounded), (10, "vector", self.vector)]
         choices = []
-        for subject, statements in subjects.items():
-            factor = 3 if subject == self.subject else 0.1
-            choices += [(weight * factor, statement) for weight, statement in statements]
+        for subject in subjects:
+            for weight, name, statement in statements[subject]:
+                if self.source.only:
+                    weight = 60 if name in self.source.only else 0
+                else:
+                    weight *= 3 if subject == self.subject else 0.1
+                choices.append((weight, statement))
         return choices
 
     # The whole
@@ -855,8 +862,10 @@ class Function(WaysIn, Values, Instructions):
         dummy = "" if self.prototype == "tick" else " 1"
         self.emit(f"if ((fuel -= 8) < 0) return{dummy};")
         self.declare_variables()
-        for _ in range(self.random.randrange(4, 11)):
+        for _ in range(self.random.randrange(4, 11) if not self.is_short else self.random.randrange(2)):
             self.statement(3)
+        if self.is_short:
+            self.pick(self.special_choices(2, [self.subject] if not self.source.only else SUBJECTS))()
         if self.prototype == "tick":
             choice = self.random.random()
             if choice < 0.4:
@@ -876,12 +885,13 @@ class Function(WaysIn, Values, Instructions):
 class Source:
     """One file of a program."""
 
-    def __init__(self, random, target, is_cxx, through_keys, index):
+    def __init__(self, random, target, is_cxx, through_keys, index, only):
         self.random = random
         self.target = target
         self.is_cxx = is_cxx
         self.through_keys = through_keys
         self.index = index
+        self.only = only
         # What the functions turn out to need of the compiler and the processor.
         self.may_need_avx512 = random.random() < 0.4
         self.needs_avx512 = False
@@ -961,7 +971,7 @@ class Source:
         lines.append(LEAVES)
 
         functions = []
-        for number in range(random.randrange(2, 5)):
+        for number in range(random.randrange(3, 7)):
             prototype = random.choice(OWN_PROTOTYPES)
             attribute = random.choice(["", "", "static ", "static NOINLINE ", "static inline ", "__attribute__((cold)) "])
             functions.append((prototype, f"function_{self.index}_{number}", attribute))
@@ -1004,12 +1014,21 @@ class Source:
         return {name for name in names if getattr(self, name)}
 
 
-def write_program(random, target, through_keys, may_be_cxx=True):
-    """The files of a program: (name, text, needs)."""
+# The kinds of special statements.
+SUBJECTS = ["ways in", "values", "instructions"]
+# What a program can be restricted to, besides the ordinary statements.
+SPECIAL_STATEMENTS = [
+    "jump_label", "label_beside_path", "sequence", "faulting_load", "probe", "select", "merge", "interpreter", "pressure",
+    "leaves", "between", "unusual_move", "rounded", "vector",
+]
+
+
+def write_program(random, target, through_keys, may_be_cxx=True, only=()):
+    """The files of a program: (name, text, needs). With `only` its special statements are these, and it has many of them."""
     is_cxx = may_be_cxx and random.random() < 0.25
     files, imported = [], []
     if random.random() < 0.25:
-        text, imported, needs = Source(random, target, False, through_keys, 1).write([])
+        text, imported, needs = Source(random, target, False, through_keys, 1, only).write([])
         files.append(("second.c", text, needs))
-    text, _, needs = Source(random, target, is_cxx, through_keys, 0).write(imported)
+    text, _, needs = Source(random, target, is_cxx, through_keys, 0, only).write(imported)
     return [("first.cc" if is_cxx else "first.c", text, needs)] + files

@@ -22,7 +22,7 @@ LOAD = {"x86_64": ("mov (%0), %%rax", "rax"), "aarch64": ("ldr x9, [%0]", "x9")}
 # What stands between a faulting load and the place where the program goes on, if anything: assembly's own landing pad.
 LANDING_STUB = {"x86_64": "mov $1, %%eax; jmp TARGET", "aarch64": "mov x9, #1; b TARGET"}
 
-# A sequence: %0 is where its descriptor is published, %1 a signal or 0, %2 the process.
+# A sequence: %0 is where its descriptor is published, %1 a signal or 0, %2 the process, %3 an address that may be readable.
 DESCRIPTOR = '.pushsection __rseq_cs, \\"aw\\"; .balign 32; 773: .long 0, 0; .quad 771f, 772f - 771f, ABORT; .popsection;'
 SEQUENCES = {
     "x86_64": [
@@ -32,6 +32,8 @@ SEQUENCES = {
             " nop; 772: movq $0, (%0)",
             '"rax", "rcx", "rdi", "rsi", "r11", "cc", "memory"',
         ),
+        # A load that may fault: what is aborted may be any instruction.
+        ("lea 773b(%%rip), %%rax; mov %%rax, (%0); 771: mov (%3), %%rax; 772: movq $0, (%0)", '"rax", "memory"'),
         ("lea 773b(%%rip), %%rax; mov %%rax, (%0); 771: test %1, %1; jz 772f; ud2; 772: movq $0, (%0)", '"rax", "cc", "memory"'),
     ],
     "aarch64": [
@@ -40,6 +42,7 @@ SEQUENCES = {
             " nop; 772: str xzr, [%0]",
             '"x0", "x1", "x8", "x9", "memory"',
         ),
+        ("adrp x9, 773b; add x9, x9, :lo12:773b; str x9, [%0]; 771: ldr x9, [%3]; 772: str xzr, [%0]", '"x9", "memory"'),
         (
             "adrp x9, 773b; add x9, x9, :lo12:773b; str x9, [%0]; 771: cbz %1, 772f; .inst 0; 772: str xzr, [%0]",
             '"x9", "memory"',
@@ -68,21 +71,39 @@ class WaysIn:
     def again(self, prototype, callee, depth):
         """A block that calls what was called before."""
         self.open()
-        if self.chance(0.8):
+        if self.is_short or self.chance(0.8):
             self.use(prototype, callee)
-        if self.chance(0.5):
+        if not self.is_short and self.chance(0.5):
             self.within_loop_free(depth - 1)
-        if self.chance(0.4):
+        if self.chance(0.3):
             self.use(prototype, callee)
         self.close()
 
     def repeatable(self):
         """(prototype, callee) of something that can be called several times, and may be the same at each of them."""
+        if self.chance(0.7):
+            # Called rarely elsewhere, so that nothing else of the function needs the address.
+            prototype = self.random.choice(["even", "small", "follow", "turn", "grow", "wide"])
+            return prototype, self.static_call(prototype)
         prototype = self.random.choice(sorted(self.scope.pointers) or ["add"])
         callee = self.static_call(prototype)
         if self.all_pointers(prototype) and self.chance(0.25):
             callee = self.random.choice(self.all_pointers(prototype))
         return prototype, callee
+
+    def open_with_address(self):
+        """A block with an address that may be readable. No call follows, so that what is in registers stays there."""
+        address = self.name("address")
+        self.open()
+        self.emit(f"long *{address} = perhaps_readable({self.number()});")
+        return address
+
+    def leave(self, end):
+        """Past what stands behind a way in: to its end, or out of the function, so that only the way in leads to what follows."""
+        if self.may_return and self.chance(0.9 if self.is_short else 0.4):
+            self.emit("return;" if self.prototype == "tick" else f"return {self.result()};")
+        else:
+            self.emit(f"goto {end};")
 
     def asm_ways(self, template, operands, clobbers, label):
         self.emit(f'__asm__ goto("{template}"')
@@ -99,14 +120,14 @@ class WaysIn:
     def jump_label(self, depth):
         prototype, callee = self.repeatable()
         target, end = self.name("place"), self.name("end")
-        if self.chance(0.85):
+        if self.chance(0.9):
             self.use(prototype, callee)
         if self.chance(0.3):
             self.emit(f"if ({self.condition()}) goto {target};")
         self.label_site(target)
-        if self.chance(0.6):
+        if not self.is_short and self.chance(0.6):
             self.within_loop_free(depth)
-        self.emit(f"goto {end};")
+        self.leave(end)
         self.label(target)
         self.again(prototype, callee, depth)
         self.label(end)
@@ -127,7 +148,7 @@ class WaysIn:
         self.emit(f"  goto {target};")
         self.emit("}")
         self.label_site(target)
-        self.emit(f"goto {end};")
+        self.leave(end)
         self.label(target)
         self.use(prototype, pointer)
         self.label(end)
@@ -140,23 +161,27 @@ class WaysIn:
         prototype, callee = self.repeatable()
         abort, end = self.name("place"), self.name("end")
         target = self.source.target
-        template, clobbers = self.random.choice(SEQUENCES[target])
+        template, clobbers = self.random.choices(SEQUENCES[target], [1, 4, 1])[0]
         template = DESCRIPTOR + " " + template
         if self.chance(0.5):
             template = template.replace("ABORT", f"%l[{abort}]")
         else:
             template = template.replace("ABORT", "774f") + "; " + ABORT_STUB[target].replace("TARGET", f"%l[{abort}]")
-        if self.chance(0.85):
-            self.use(prototype, callee)
         signal = f"(({self.condition()}) ? {SIGUSR1}L : 0L)"
         operands = f'"r"(&current_sequence), "r"({signal}), "r"((long)own_process)'
+        address = self.open_with_address()
+        if "%3" in template:
+            operands = f'"r"(&current_sequence), "r"(0), "r"(0), "r"({address})'
+        if self.chance(0.9):
+            self.use(prototype, callee)
         self.asm_ways(template, operands, clobbers, abort)
-        if self.chance(0.5):
+        if not self.is_short and self.chance(0.5):
             self.within_loop_free(depth)
-        self.emit(f"goto {end};")
+        self.leave(end)
         self.label(abort)
         self.again(prototype, callee, depth)
         self.label(end)
+        self.close()
 
     def faulting_load(self, depth):
         prototype, callee = self.repeatable()
@@ -168,16 +193,17 @@ class WaysIn:
             place, stub = "772b", LANDING_STUB[self.source.target].replace("TARGET", place)
             stub = f' .pushsection .text.landing, \\"ax\\"; 772: {stub}; .popsection;'
         table = f'.pushsection {section}, \\"aw\\"; {entry.replace("TARGET", place)}; .popsection;'
-        if self.chance(0.85):
+        address = self.open_with_address()
+        if self.chance(0.9):
             self.use(prototype, callee)
-        operands = f'"r"(perhaps_readable({self.number()}))'
-        self.asm_ways(f"771: {load};{stub} {table}", operands, f'"{clobber}", "memory"', landing)
-        if self.chance(0.5):
+        self.asm_ways(f"771: {load};{stub} {table}", f'"r"({address})', f'"{clobber}", "memory"', landing)
+        if not self.is_short and self.chance(0.5):
             self.within_loop_free(depth)
-        self.emit(f"goto {end};")
+        self.leave(end)
         self.label(landing)
         self.again(prototype, callee, depth)
         self.label(end)
+        self.close()
 
     def probe(self):
         """A probe with a function and numbers among its arguments; often behind a call of that function."""
@@ -191,7 +217,7 @@ class WaysIn:
         if self.chance(0.85):
             self.use(prototype, handler)
         arguments = [("f", 8, f"(void *){handler}")]
-        arguments += [("n", -8, self.number()) for _ in range(self.random.randrange(3))]
+        arguments += [("n", -8, f"(long)({self.number()})") for _ in range(self.random.randrange(3))]
         if self.chance(0.3):
             arguments.append(("n", -4, f"(int)({self.number()})"))
         self.random.shuffle(arguments)
