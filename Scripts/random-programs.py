@@ -268,6 +268,9 @@ def is_refused(extra, target, flags, has_retpolines):
     """Whether the compiler takes the extra flag together with the others for an error, or crashes."""
     if "-mfunction-return" in extra:
         return "-mcmodel=large" in flags
+    if "basic-block-sections" in extra:
+        # Without optimisation exceptions do not find their handlers in such programs, before annotating.
+        return "-O0" in flags
     if "regalloc" in extra:
         return "-O0" in flags
     if "-mharden-sls" in extra:
