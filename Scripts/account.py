@@ -208,15 +208,18 @@ def kernel_modules(options, directory):
 
 
 def members(archive, prefixes, directory):
-    """The members of an archive as files of their own; those of one name get numbers."""
+    """The members of an archive as files of their own, once for each prefix; those of one name get directories of their own."""
     names = collections.Counter(run(["ar", "t", archive]).stdout.split())
+    run(["ar", "x", archive], cwd=directory)
     for name, times in names.items():
         for number in range(times):
-            output = directory / f"{number + 1}"
-            output.mkdir(exist_ok=True)
-            run(["ar", "xN", str(number + 1), archive, name], cwd=output)
+            path = directory / name
+            if times > 1:
+                path = directory / f"{number + 1}" / name
+                path.parent.mkdir(exist_ok=True)
+                run(["ar", "xN", str(number + 1), archive, name], cwd=path.parent)
             for prefix in prefixes:
-                yield Item(output / name, (prefix,), False)
+                yield Item(path, (prefix,), False)
 
 
 def library(name, prefixes, options, directory):

@@ -20,6 +20,7 @@ import collections
 import os
 import pathlib
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -55,10 +56,10 @@ def run(command, **others):
 
 def processor_seconds(command):
     """User and system time of a command with all its children."""
-    before = os.times()
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     run(command)
-    after = os.times()
-    return after.children_user - before.children_user + after.children_system - before.children_system
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
 
 
 def compile(command, source, output):
@@ -69,7 +70,8 @@ def generated(count, directory):
     """An object with `count` calls through the GOT, in one instruction each."""
     lines = [f"extern void __SCT__call{i}(int); extern long __SCK__call{i}; void *key{i} = &__SCK__call{i};" for i in range(CALLS_PER_FUNCTION)]
     for function in range(count // CALLS_PER_FUNCTION):
-        calls = " ".join(f"__SCT__call{i}(a + {i});" for i in range(CALLS_PER_FUNCTION))
+        # Different ones, or the compiler folds the functions.
+        calls = " ".join(f"__SCT__call{i}(a + {function + i});" for i in range(CALLS_PER_FUNCTION))
         lines.append(f"void function{function}(int a) {{ {calls} }}")
     source = directory / f"got-{count}.c"
     source.write_text("\n".join(lines) + "\n")
@@ -78,16 +80,20 @@ def generated(count, directory):
     return Object(f"{count:,} calls through the GOT", output, [], seconds)
 
 
-def sqlite_objects(sources, directory):
+def sqlite_objects(sources, directory, wanted):
     build = real_programs.sqlite_amalgamation(sources, directory)
     names = ["--trampoline-prefix", "sqlite3", "--add-missing-keys"]
     objects = []
     for title, flags in (("-fPIC -fno-plt", ["-fPIC", "-fno-plt"]), ("-mcmodel=large -fno-pic", ["-mcmodel=large", "-fno-pic"])):
+        if wanted not in f"sqlite3.c, {title}":
+            continue
         output = directory / f"sqlite{len(objects)}.o"
         seconds = compile(["gcc", "-O2", *build.flags, *flags], build.source, output)
         objects.append(Object(f"sqlite3.c, {title}", output, names, seconds))
-    combined, seconds = real_programs.sqlite_combined(sources, directory, ["gcc", "-O2", "-fPIC", "-fno-plt"])
-    objects.append(Object("sqlite in separate files, -fPIC -fno-plt, ld -r", combined, names, seconds))
+    title = "sqlite in separate files, -fPIC -fno-plt, ld -r"
+    if wanted in title:
+        combined, seconds = real_programs.sqlite_combined(sources, directory, ["gcc", "-O2", "-fPIC", "-fno-plt"])
+        objects.append(Object(title, combined, names, seconds))
     return objects
 
 
@@ -140,10 +146,12 @@ def main():
     print("|---|---|--:|--:|--:|", flush=True)
     with tempfile.TemporaryDirectory(prefix="rewriting-cost.") as directory:
         directory = pathlib.Path(directory)
-        makers = [lambda count=count: [generated(count, directory)] for count in GENERATED]
+        wanted = options.only or ""
+        makers = [lambda count=count: [generated(count, directory)] for count in GENERATED if wanted in f"{count:,} calls through the GOT"]
         try:
-            real_programs.fetch(options.sources, "sqlite3")
-            makers.append(lambda: sqlite_objects(options.sources, directory))
+            if not wanted or "sqlite" in wanted:
+                real_programs.fetch(options.sources, "sqlite3")
+                makers.append(lambda: sqlite_objects(options.sources, directory, wanted))
         except real_programs.Unavailable as reason:
             print(f"rewriting-cost: sqlite SKIPPED: {reason}", file=sys.stderr)
         if options.modules:
