@@ -42,6 +42,8 @@ LISTED = 5
 PARTS = {263, 264, 265, 266, 267, 268, 275, 276, 311}
 CALL26, JUMP26, CONDBR19, TSTBR14 = 283, 282, 280, 279
 PC32, PLT32 = 2, 4
+# R_X86_64_PC32, PLT32, GOTPCREL, GOTPCRELX, REX_GOTPCRELX
+RELATIVE = {2, 4, 9, 41, 42}
 # Symbols of these types are no functions.
 STT_TLS = 6
 OTHER_TYPES = (elf_edit.STT_OBJECT, elf_edit.STT_FILE, elf_edit.STT_SECTION, STT_TLS)
@@ -96,7 +98,7 @@ def count(data, prefixes):
             kind, symbol = info & 0xFFFFFFFF, info >> 32
             is_branch = kind in (CALL26, JUMP26, CONDBR19, TSTBR14) if is_arm else is_branch_field(contents, offset, kind)
             if symbol in named:
-                if is_arm and kind in PARTS:
+                if is_arm and kind in PARTS or not is_branch and not leads_to_symbol(is_arm, kind, addend):
                     continue
             elif symbol in sections:
                 # The distance counts from behind the field; only there can the place be told from the relocation alone.
@@ -109,6 +111,14 @@ def count(data, prefixes):
             if is_branch:
                 branches.add((section.number, offset))
     return Counted(len(references), len(branches))
+
+
+def leads_to_symbol(is_arm, kind, addend):
+    """Whether a relocation is for its symbol and not for something beside it, such as a field of a variable that is called so."""
+    if not is_arm and kind in RELATIVE:
+        # The distance counts from the end of the instruction; an immediate of 1, 2 or 4 bytes may stand behind the field.
+        return addend in (-4, -5, -6, -8)
+    return addend == 0
 
 
 def is_branch_field(contents, offset, kind):
@@ -242,7 +252,7 @@ def sqlite(options, directory):
 
 CORPORA = {
     "kernel": kernel_modules,
-    "libc": functools.partial(library, "libc.a", ("_", "mem", "str")),
+    "libc": functools.partial(library, "libc.a", ("_IO_", "__libc_", "__pthread_", "mem", "str")),
     "libstdc++": functools.partial(library, "libstdc++.a", ("_Z", "__cxa")),
     "libcrypto": functools.partial(library, "libcrypto.a", ("EVP_", "CRYPTO_", "BN_", "ossl_")),
     "sqlite": sqlite,
