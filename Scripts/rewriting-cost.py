@@ -25,14 +25,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 import real_programs  # noqa: E402 (it lies beside this file)
 
-SCRIPTS = pathlib.Path(__file__).resolve().parent
 MODULES = ("evdev.ko", "i915.ko")
 TABLE = ".static_call_sites"
 CALLS_PER_FUNCTION = 10
@@ -165,9 +163,9 @@ def main():
                     continue
                 text = made_direct(staticcall, item)
                 count = instructions(staticcall, item, directory)
-                time = milliseconds(staticcall, item, directory)
-                part = f"{time / 10 / item.seconds:.2f}" if item.seconds else "-"
-                print(f"| {item.title} | {text} | {count / 1e6:,.2f} | {time:.0f} | {part} |", flush=True)
+                elapsed = milliseconds(staticcall, item, directory)
+                part = f"{elapsed / 10 / item.seconds:.2f}" if item.seconds else "-"
+                print(f"| {item.title} | {text} | {count / 1e6:,.2f} | {elapsed:.0f} | {part} |", flush=True)
 
 
 if __name__ == "__main__":

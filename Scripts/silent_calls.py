@@ -11,7 +11,6 @@ import subprocess
 FUNCTION = re.compile(r"^([0-9a-f]+) <(.*)>:$")
 SECTION = re.compile(r"^Disassembly of section (.*):$")
 INSTRUCTION = re.compile(r"^\s*([0-9a-f]+):\s+(.*)$")
-RELOCATION = re.compile(r"^\s+([0-9a-f]+): (R_\w+)\s+(\S+)$")
 TARGET = re.compile(r"\b([0-9a-f]+) <")
 
 X86_REGISTERS = {}
