@@ -13,7 +13,7 @@ FUZZ_WORK ?= .build/fuzz
 FUZZER = $(wildcard $(dir $(realpath $(shell command -v swiftc)))../lib/clang/*/lib/*/libclang_rt.fuzzer_no_main-$(shell uname -m).a)
 
 .PHONY: help deps build demo test lint format parity equality coverage equivalence random mutants instructions hostile fuzz kill-test bench \
-  release runtime install install-runtime stress clean
+  account suites compare-builds release runtime install install-runtime stress clean
 
 help:
 	@echo 'make demo      install what is missing, build, and show staticcall at work on a small program'
@@ -30,13 +30,16 @@ help:
 	@echo 'make coverage  what becomes of calls under some 280 sets of flags, against the recorded table'
 	@echo 'make equivalence  the same, and run each program before and after'
 	@echo 'make random    random programs, run before and after'
+	@echo 'make account   each reference to a trampoline ends in one place: modules, system libraries, sqlite; and no call is silent'
+	@echo 'make suites    lua, sqlite and zlib run their own tests before and after; LUA_TESTS=DIR for those of lua'
+	@echo 'make compare-builds A=PATH B=PATH  what two builds write and say, over modules and system libraries'
 	@echo 'make mutants   single faults in sound tables, each of which verify must report'
 	@echo 'make instructions  compare the decoder with others and with execution; needs PyPI'
 	@echo 'make kill-test  kill, interrupt and hinder runs at every step, and look at what is left'
 	@echo 'make stress    threads that call while others update, with all linkers and for both machines'
 	@echo 'make hostile   files that are made to crash, hang, flood or fool the tool'
 	@echo 'make fuzz      coverage-guided fuzzing, FUZZ_SECONDS=$(FUZZ_SECONDS) for each of the fuzzers; work in FUZZ_WORK=$(FUZZ_WORK)'
-	@echo 'make bench     time against cp and objtool, and measure what a call costs'
+	@echo 'make bench     time against cp and objtool, count instructions, and measure what a call costs; VMLINUX=PATH of a vmlinux.o'
 	@echo 'make deps      install the Debian packages that are missing'
 	@echo 'make clean     remove everything that was built'
 
@@ -134,6 +137,23 @@ random: deps release
 	/usr/bin/python3 Scripts/random-programs.py --staticcall $(STATICCALL_RELEASE) --count 200 --through-keys
 	/usr/bin/python3 Scripts/random-programs.py --staticcall $(STATICCALL_RELEASE) --count 100 --through-keys --target aarch64
 
+SOURCES = .build/sources
+LUA_TESTS ?= $(SOURCES)/lua-tests
+
+account: deps release
+	@Scripts/deps campaign
+	@modules=$$(Scripts/kernel-modules $(KERNEL)) && \
+	  /usr/bin/python3 Scripts/account.py --staticcall $(STATICCALL_RELEASE) --sources $(SOURCES) --modules "$$modules"
+
+suites: deps release
+	@Scripts/deps campaign
+	/usr/bin/python3 Scripts/suites.py --staticcall $(STATICCALL_RELEASE) --sources $(SOURCES) --lua-tests $(LUA_TESTS)
+
+compare-builds: deps
+	@modules=$$(Scripts/kernel-modules $(KERNEL)) && \
+	  /usr/bin/python3 Scripts/compare-builds.py $(A) $(B) "$$modules" $(LIBRARIES)
+	/usr/bin/python3 Scripts/compare-builds.py --prefix _ $(A) $(B) $(LIBRARIES)
+
 mutants: deps release
 	/usr/bin/python3 Scripts/mutants.py --staticcall $(STATICCALL_RELEASE) --count 1200
 
@@ -163,6 +183,10 @@ fuzz: deps build
 bench: deps release
 	@modules=$$(Scripts/kernel-modules $(KERNEL)) && \
 	  /usr/bin/python3 Scripts/bench.py --staticcall $(STATICCALL_RELEASE) "$$modules"
+	@Scripts/deps campaign
+	@modules=$$(Scripts/kernel-modules $(KERNEL)) && \
+	  /usr/bin/python3 Scripts/rewriting-cost.py --staticcall $(STATICCALL_RELEASE) --sources $(SOURCES) \
+	  $(if $(VMLINUX),--vmlinux $(VMLINUX)) "$$modules"
 	@/usr/bin/python3 Scripts/call-cost.py --staticcall $(STATICCALL_RELEASE)
 	@/usr/bin/python3 Scripts/runtime-cost.py --staticcall $(STATICCALL_RELEASE)
 

@@ -267,10 +267,10 @@ static void start_patching(void) {
 }
 
 int main(int count, char **arguments) {
-  (void)arguments;
   check_sites();
   if (count > 1)
     start_patching();
+  prepare_ways_in(arguments[0]);
   for (int i = 0; i < 8; i++)
     memory[i] = i * 7;
   for (int i = 0; i < 3; i++) {

@@ -85,6 +85,10 @@ extern void *opaque(void *);
 /* The program. */
 extern long start(long);
 
+/* What random-ways-in.c does before the program starts; it finds the probes in the program's file. */
+extern void prepare_ways_in(const char *program);
+#include "random-ways-in.h"
+
 #ifdef HIDDEN
 #pragma GCC visibility pop
 #endif

@@ -8,9 +8,15 @@ once its calls are made in another way. Rules that follow from it:
 - What lies between setjmp and longjmp assigns only to variables of its own.
 - With `through_keys`, nothing that may change a key lies between loading a key's value and calling it: arguments are free of calls,
   and pointer variables hold ordinary functions only.
+
+What is special is written by mixins: random_ways_in.py, random_values.py and random_instructions.py.
 """
 
 import collections
+
+from random_instructions import INTRINSICS, Instructions
+from random_values import LEAVES, Values
+from random_ways_in import WaysIn
 
 Prototype = collections.namedtuple("Prototype", "result parameters calls")
 
@@ -144,7 +150,7 @@ class Scope:
         self.readable = readable  # type: [name]
 
 
-class Function:
+class Function(WaysIn, Values, Instructions):
     """Writes the body of one function."""
 
     def __init__(self, source, prototype):
@@ -161,7 +167,12 @@ class Function:
         # Every computed goto of a function may lead to all places whose address is taken, and clang refuses those in blocks that
         # must not be jumped into: in C++ all with variables.
         self.computed_gotos = 0
-        self.has_computed_goto = self.random.random() < (0.3 if source.is_cxx else 0.15)
+        # A function has a subject, of which it has much, and few of those things that make all its calls hard to prove.
+        self.subject = self.random.choice([None, None, "ways in", *SUBJECTS])
+        # A short one is little more than one statement of its subject, so that nothing else needs what that leaves in registers.
+        self.is_short = self.subject is not None and self.random.random() < 0.5
+        probability = 0.02 if self.subject else 0.3 if source.is_cxx else 0.15
+        self.has_computed_goto = self.random.random() < probability
         self.scope = Scope({}, {}, {})
 
     # Small things
@@ -776,9 +787,11 @@ class Function:
             (14, lambda: self.loop(depth)),
             (7, lambda: self.switch(depth)),
             (4, lambda: self.state_machine(depth)),
-            (2, lambda: self.asm_goto(depth)),
+            (0.2 if self.subject else 2, lambda: self.asm_goto(depth)),
             (2, lambda: self.irreducible(depth)),
+            (1, self.switch_label),
         ]
+        choices += self.special_choices(depth, SUBJECTS)
         if self.has_computed_goto:
             choices.append((8, lambda: self.computed_goto(depth)))
         else:
@@ -787,6 +800,37 @@ class Function:
         if self.source.is_cxx and not self.has_computed_goto:
             choices.append((14, lambda: self.attempt(depth)))
         self.pick(choices)()
+
+    def special_choices(self, depth, subjects):
+        """(weight, statement) of the statements that the mixins write."""
+        statements = {
+            "ways in": [
+                (16, "jump_label", lambda: self.jump_label(depth)),
+                (10, "label_beside_path", lambda: self.label_beside_path(depth)),
+                (8, "sequence", lambda: self.sequence(depth)),
+                (8, "faulting_load", lambda: self.faulting_load(depth)),
+                (12, "probe", self.probe),
+            ],
+            "values": [
+                (12, "select", self.select),
+                (10, "merge", lambda: self.merge(depth)),
+                (8, "interpreter", lambda: self.interpreter(depth)),
+                (6, "pressure", self.pressure),
+                (10, "leaves", self.leaves),
+            ],
+            "instructions": [(16, "between", self.between), (14, "unusual_move", self.unusual_move)],
+        }
+        if self.source.target == "x86_64" and self.source.may_need_avx512:
+            statements["instructions"] += [(14, "rounded", self.rounded), (10, "vector", self.vector)]
+        choices = []
+        for subject in subjects:
+            for weight, name, statement in statements[subject]:
+                if self.source.only:
+                    weight = 60 if name in self.source.only else 0
+                else:
+                    weight *= 3 if subject == self.subject else 0.1
+                choices.append((weight, statement))
+        return choices
 
     # The whole
 
@@ -818,8 +862,10 @@ class Function:
         dummy = "" if self.prototype == "tick" else " 1"
         self.emit(f"if ((fuel -= 8) < 0) return{dummy};")
         self.declare_variables()
-        for _ in range(self.random.randrange(4, 11)):
+        for _ in range(self.random.randrange(4, 11) if not self.is_short else self.random.randrange(2)):
             self.statement(3)
+        if self.is_short:
+            self.pick(self.special_choices(2, [self.subject] if not self.source.only else SUBJECTS))()
         if self.prototype == "tick":
             choice = self.random.random()
             if choice < 0.4:
@@ -839,12 +885,18 @@ class Function:
 class Source:
     """One file of a program."""
 
-    def __init__(self, random, target, is_cxx, through_keys, index):
+    def __init__(self, random, target, is_cxx, through_keys, index, only):
         self.random = random
         self.target = target
         self.is_cxx = is_cxx
         self.through_keys = through_keys
         self.index = index
+        self.only = only
+        # What the functions turn out to need of the compiler and the processor.
+        self.may_need_avx512 = random.random() < 0.4
+        self.needs_avx512 = False
+        self.has_intrinsics = False
+        self.needs_whole_functions = False
         self.calls = {prototype: list(PROTOTYPES[prototype].calls) for prototype in PROTOTYPES}
         self.ordinary = {
             prototype: [f"{call}_{i}" for call in PROTOTYPES[prototype].calls for i in range(3)]
@@ -897,7 +949,7 @@ class Source:
         return lines
 
     def write(self, imported):
-        """The text of the file, and (prototype, name) of what it offers to other files."""
+        """The text of the file, (prototype, name) of what it offers to other files, and what it needs."""
         random = self.random
         lines = [HEADER]
         if self.is_cxx:
@@ -916,9 +968,10 @@ class Source:
             lines.append("  if (context.catchers && (a & 1)) throw_it(b);\n  note(96, a);\n  return a - b;\n}")
             self.ordinary["add"] += ["throwing"] * 3
         lines += self.helpers()
+        lines.append(LEAVES)
 
         functions = []
-        for number in range(random.randrange(2, 5)):
+        for number in range(random.randrange(3, 7)):
             prototype = random.choice(OWN_PROTOTYPES)
             attribute = random.choice(["", "", "static ", "static NOINLINE ", "static inline ", "__attribute__((cold)) "])
             functions.append((prototype, f"function_{self.index}_{number}", attribute))
@@ -940,23 +993,42 @@ class Source:
             if self.is_cxx:
                 lines.append("  throw_long = throw_it;")
             arguments = {"add": "sum, round", "tick": "", "pick": "(int)sum", "scale": "(double)(short)sum, 1.5"}
-            for prototype, name in [(p, n) for p, n, _ in functions] + imported:
+            own = [(p, n) for p, n, _ in functions] + imported
+            # Twice, since labels are off at first.
+            for prototype, name in own + own:
                 call = f"{name}({arguments[prototype]})"
                 lines.append(f"  {call};" if prototype == "tick" else f"  sum ^= (long){call};")
                 lines.append("  fuel += 150;")
+                if random.random() < 0.7:
+                    lines.append(f"  switch_label({random.randrange(4)});")
             lines.append("  return sum;\n}\n")
         if self.is_cxx:
             lines.append("}")
+        if self.has_intrinsics:
+            lines.insert(0, INTRINSICS)
         exported = [(p, n) for p, n, attribute in functions if not attribute.startswith("static")]
-        return "\n".join(lines), exported
+        return "\n".join(lines), exported, self.needs()
+
+    def needs(self):
+        names = ("needs_avx512", "has_intrinsics", "needs_whole_functions")
+        return {name for name in names if getattr(self, name)}
 
 
-def write_program(random, target, through_keys, may_be_cxx=True):
-    """The files of a program: (name, text)."""
+# The kinds of special statements.
+SUBJECTS = ["ways in", "values", "instructions"]
+# What a program can be restricted to, besides the ordinary statements.
+SPECIAL_STATEMENTS = [
+    "jump_label", "label_beside_path", "sequence", "faulting_load", "probe", "select", "merge", "interpreter", "pressure",
+    "leaves", "between", "unusual_move", "rounded", "vector",
+]
+
+
+def write_program(random, target, through_keys, may_be_cxx=True, only=()):
+    """The files of a program: (name, text, needs). With `only` its special statements are these, and it has many of them."""
     is_cxx = may_be_cxx and random.random() < 0.25
     files, imported = [], []
     if random.random() < 0.25:
-        text, imported = Source(random, target, False, through_keys, 1).write([])
-        files.append(("second.c", text))
-    text, _ = Source(random, target, is_cxx, through_keys, 0).write(imported)
-    return [("first.cc" if is_cxx else "first.c", text)] + files
+        text, imported, needs = Source(random, target, False, through_keys, 1, only).write([])
+        files.append(("second.c", text, needs))
+    text, _, needs = Source(random, target, is_cxx, through_keys, 0, only).write(imported)
+    return [("first.cc" if is_cxx else "first.c", text, needs)] + files
