@@ -42,6 +42,13 @@ enum AArch64: Architecture {
 
   static func isOnlyInBranches(_ relocation: Relocation) -> Bool { false }
 
+  static func namesAccessedMemory(
+    _ relocation: Relocation, by instruction: Instruction, in code: Span<UInt8>
+  ) -> Bool {
+    let isTableEntry = [gotLdPrel19, ld64GotOffLo15, ld64GotLo12NC, ld64GotPageLo15].contains(relocation.type)
+    return !isTableEntry && !memoryAccesses(by: instruction, in: code).isEmpty
+  }
+
   static func fieldSize(of relocation: Relocation) -> Int { 4 }
 
   /// Instructions have other relocations.
@@ -191,7 +198,7 @@ enum AArch64: Architecture {
   }
 
   /// The register whose number is in five bits of a word; `nil` for `xzr` and `sp`.
-  private static func register(_ word: UInt32, at bit: Int) -> Register? {
+  static func register(_ word: UInt32, at bit: Int) -> Register? {
     let number = Int(word >> UInt32(bit) & 31)
     return number == 31 ? nil : Register(number)
   }
@@ -253,6 +260,8 @@ enum AArch64: Architecture {
   }
 
   static func isThunk(_ symbolName: String) -> Bool { thunkRegister(symbolName) != nil }
+
+  static func returnsToPushed(_ symbolName: String) -> Bool { false }
 
   /// A return through another register than `x30`, or through an `x30` that was not loaded from the stack.
   static func isComputedReturn(_ block: ArraySlice<Instruction>) -> Bool {

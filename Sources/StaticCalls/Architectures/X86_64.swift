@@ -37,6 +37,16 @@ enum X86_64: Architecture {
     [pc8, pc16, pc32, pc64, plt32].contains(relocation.type)
   }
 
+  static func namesAccessedMemory(
+    _ relocation: Relocation, by instruction: Instruction, in code: Span<UInt8>
+  ) -> Bool {
+    guard let memory = instruction.memory, instruction.operation != .loadAddress,
+      ![gotPCRel, gotPCRelX, rexGotPCRelX].contains(relocation.type)
+    else { return false }
+    // In these an absolute address may as well be the other operand.
+    return memory.isProgramCounterRelative || ![.store, .push, .compare].contains(instruction.operation)
+  }
+
   /// `ff 15` and `ff 25` before the field of R_X86_64_GOTPCRELX are a call and a jump: linkers rewrite them for less (psABI, B.2).
   static func isOnlyInBranches(_ relocation: Relocation) -> Bool { relocation.type == gotPCRelX }
 
@@ -264,6 +274,8 @@ enum X86_64: Architecture {
       symbolName.hasPrefix($0)
     }
   }
+
+  static func returnsToPushed(_ symbolName: String) -> Bool { symbolName == "__x86_indirect_thunk" }
 
   /// The last instruction before a return that has to do with the top of the stack gives it back. One that writes there, or
   /// moves the stack pointer to a computed place, makes the return a jump.
