@@ -527,8 +527,8 @@ public enum Code: String, CaseIterable, Sendable {
         "the trampoline's address is stored in memory",
         """
         The code writes the trampoline's address to memory: a variable, or a structure. That is no call. One through memory that the
-        program can write works, and goes through the trampoline. (Where the function itself may read the address back and call it,
-        that is SC056.)
+        program can write works, and goes through the trampoline. Where the function itself may read the address back and call it, the
+        code is SC056.
         """)
     case .unknownInstruction:
       Text(

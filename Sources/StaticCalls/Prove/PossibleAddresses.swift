@@ -41,6 +41,8 @@ struct PossibleAddresses {
     var position: Int
     /// Whether what it makes leads to memory that holds the address, such as an entry of the global offset table.
     var isPointer = false
+    /// Whether the register may keep what it held before (`cmov`).
+    var isSelection = false
     /// Whether it puts the address on the stack, or into other memory, itself.
     var writesMemory = false
   }
@@ -273,7 +275,7 @@ struct PossibleAddresses {
         if putsHere || walk.isInVector && instruction.operation != .store && instruction.operation != .push {
           if isOnStack {
             walk.put(on: slot)
-          } else if putsHere {
+          } else {
             walk.outcome.uses.insert(.stored)
           }
         }
@@ -281,13 +283,16 @@ struct PossibleAddresses {
       if carries, accesses.isEmpty {
         if effects.writes.isEmpty, instruction.operation != .compare { walk.putInVector() }
         written.formUnion(effects.writes)
-      } else if walk.isInVector, accesses.isEmpty, instruction.operation == .other, effects.reads.isEmpty {
+      } else if walk.isInVector, accesses.isEmpty, instruction.operation == .other, effects.overwrites.isEmpty,
+        effects.writes.isSuperset(of: effects.reads)
+      {
+        // Out of a vector register, for all that is known.
         written.formUnion(effects.writes)
       }
       if instruction.operation == .compare, !effects.reads.isDisjoint(with: registers) {
         walk.outcome.uses.insert(.compared)
       }
-      registers.subtract(effects.overwrites)
+      registers.subtract(effects.overwrites.union(replaced(by: instruction, accesses)))
       registers.formUnion(written)
     }
     guard let source else { return }
@@ -296,7 +301,15 @@ struct PossibleAddresses {
       return
     }
     registers.subtract(effects.overwrites)
-    registers.formUnion(instruction.destination.map { RegisterSet($0) } ?? effects.writes)
+    let made = instruction.destination.map { RegisterSet($0) } ?? effects.writes
+    if made.isEmpty { walk.putInVector() }
+    registers.formUnion(made)
+  }
+
+  /// The registers that a load replaces, of which it may have taken the address.
+  private func replaced(by instruction: Instruction, _ accesses: [MemoryAccess]) -> RegisterSet {
+    guard [.move, .moveSigned].contains(instruction.operation) else { return [] }
+    return accesses.reduce(into: []) { $0.formUnion($1.loaded) }
   }
 
   /// The registers that a call may return something in, and certainly changes in that case.
@@ -363,12 +376,19 @@ struct PossibleAddresses {
   mutating func mayDiffer(at branch: Int, _ sources: Set<Source>, in bytes: Span<UInt8>) -> Bool {
     guard case .register(let register)? = branches[branch] else { return false }
     let isSource = Dictionary(sources.map { ($0.position, $0) }) { first, _ in first }
-    let unseen = Set(unseen + jumpedTo)
+    let unseen = Set(unseen)
     var entry = [RegisterSet](repeating: [], count: code.blocks.count)
     if !entry.isEmpty { entry[0] = .all }
     var work = Array(code.blocks.indices.reversed())
     var isWaiting = [Bool](repeating: true, count: entry.count)
     var found = false
+    func flow(_ others: RegisterSet, into block: Int) {
+      guard !unseen.contains(block), !entry[block].isSuperset(of: others) else { return }
+      entry[block].formUnion(others)
+      guard !isWaiting[block] else { return }
+      isWaiting[block] = true
+      work.append(block)
+    }
     while let number = work.popLast(), !found {
       isWaiting[number] = false
       guard budget > 0 else { return false }
@@ -377,6 +397,10 @@ struct PossibleAddresses {
       for position in code.blocks[number].range {
         if position == branch, others.contains(register) { found = true }
         let instruction = code.instructions[position]
+        // The unwinder restores what a callee preserves; the rest is something else.
+        if let landing = code.landings[position] {
+          flow(others.union(RegisterSet.all.subtracting(architecture.calleeSaved)), into: landing)
+        }
         if instruction.flow.kind == .call { others.formUnion(results(of: position)) }
         guard instruction.effects != .unknown else { continue }
         let accesses = architecture.memoryAccesses(by: instruction, in: bytes)
@@ -386,18 +410,17 @@ struct PossibleAddresses {
           if passesOn { !instruction.effects.reads.isDisjoint(with: others) } else {
             accesses.allSatisfy { !isOnStack($0, at: position) }
           }
-        others.subtract(instruction.effects.overwrites)
-        if isOther { others.formUnion(instruction.effects.writes) }
-        if isSource[position] != nil { others.subtract(instruction.effects.writes) }
-      }
-      for successor in code.blocks[number].successors where !unseen.contains(successor) {
-        guard !entry[successor].isSuperset(of: others) else { continue }
-        entry[successor].formUnion(others)
-        if !isWaiting[successor] {
-          isWaiting[successor] = true
-          work.append(successor)
+        others.subtract(instruction.effects.overwrites.union(replaced(by: instruction, accesses)))
+        if let source = isSource[position] {
+          if !source.isSelection { others.subtract(instruction.effects.writes) }
+        } else if isOther {
+          others.formUnion(instruction.effects.writes)
         }
       }
+      let last = code.blocks[number].range.upperBound - 1
+      let jumps = code.instructions[last].flow.directTarget == nil || proof.thunks[last] != nil
+      let tableTargets = jumps && code.instructions[last].flow.kind == .tail ? jumpedTo : []
+      for successor in code.blocks[number].successors + tableTargets { flow(others, into: successor) }
     }
     return found
   }

@@ -59,21 +59,16 @@ extension CallSiteResolver {
     deadLoads += rewriter.deadLoads
     // A branch that names the address itself is a reference; so is one whose address has no other.
     let named = Set(uses.map { stretch.instructions[$0.position].offset })
-    var fates: [Int: CallSite.Status] = [:]
     for (number, branch) in rewriter.branches.all.enumerated() {
       sites[number].isReference = branch.callee.loads.allSatisfy { load in
         load == sites[number].offset.rawValue || !named.contains(load)
       }
       sites[number].isRelocated = named.contains(sites[number].offset.rawValue) && !branch.callee.isKeyWord
-      for load in branch.callee.loads where load != sites[number].offset.rawValue {
-        // Of several calls, one that stays counts.
-        if case .left? = fates[load] { continue }
-        fates[load] = sites[number].status
-      }
     }
 
     var loads: [FollowedAddresses.Load] = []
     var others: [(use: Use, trampoline: Int)] = []
+    var keys: [(use: Use, trampoline: Int)] = []
     for use in uses {
       let instruction = stretch.instructions[use.position]
       if let branch = branches[instruction.offset] {
@@ -81,7 +76,7 @@ extension CallSiteResolver {
         continue
       }
       if case .key(let number) = use.reference.target {
-        settle(use, instruction, number, fates[instruction.offset])
+        keys.append((use, number))
         continue
       }
       guard let trampoline = trampoline(of: use, instruction) else { continue }
@@ -95,19 +90,32 @@ extension CallSiteResolver {
       guard known(use, instruction, object) == nil, instruction.flow.kind == nil else { continue }
       let writesMemory = [.store, .push].contains(instruction.operation)
       let isPointer = architecture.use(of: instruction, use.reference.relocation) == .other(.m6)
+      let definition = object.withContents(of: stretch.section) {
+        architecture.definition(by: instruction, use.reference.relocation, in: $0)
+      }
       loads.append(
         FollowedAddresses.Load(
           source: PossibleAddresses.Source(
-            position: use.position, isPointer: isPointer, writesMemory: writesMemory),
+            position: use.position, isPointer: isPointer, isSelection: definition == nil, writesMemory: writesMemory),
           trampoline: trampoline, isPush: instruction.operation == .push))
     }
     let followed = try indirect.follow(loads, rewriter, &code, object)
+    var fates: [Int: CallSite.Status] = [:]
     for (number, branch) in rewriter.branches.all.enumerated() {
       if let reason = followed.reasons[branch.position], sites[number].status == .left(.notOnEveryPath) {
         sites[number].status = .left(reason)
       }
+      for load in branch.callee.loads where load != sites[number].offset.rawValue {
+        // Of several calls, one that stays counts.
+        if case .left? = fates[load] { continue }
+        fates[load] = sites[number].status
+      }
     }
     self.sites += sites
+    for (use, trampoline) in keys {
+      let instruction = stretch.instructions[use.position]
+      settle(use, instruction, trampoline, fates[instruction.offset])
+    }
     for (use, trampoline) in others {
       let instruction = stretch.instructions[use.position]
       if let fate = known(use, instruction, object) {
@@ -202,7 +210,12 @@ extension CallSiteResolver {
 
   /// Lists a branch that names a trampoline's address in a way that is not followed.
   private mutating func addUnfollowed(_ use: Use, _ instruction: Instruction, _ trampoline: Int) {
-    let code: Code = instruction.hasOperandSizePrefix ? .operandSizePrefix : .notFollowed
+    let code: Code =
+      if use.reference.isShared {
+        .severalRelocations
+      } else {
+        instruction.hasOperandSizePrefix ? .operandSizePrefix : .notFollowed
+      }
     add(
       use.reference.section, instruction.offset, instruction.length, instruction.flow.kind, .e, trampoline,
       .left(code), through: instruction.hasOperandSizePrefix ? "66-prefixed branch" : "memory")

@@ -63,10 +63,11 @@ private struct Function {
       guard carriers.isDisjoint(with: architecture.calleeSaved) else { return nil }
       let instruction = instructions[position]
       switch instruction.flow {
+      case .stop where !carriers.isDisjoint(with: instruction.effects.reads): return nil
       case .stop: return carriers.isDisjoint(with: architecture.results) ? found : .passedOn
       case .trap, .conditionalJump, .call(.register), .call(.memory), .jump(.register), .jump(.memory): return nil
       case .call(.direct), .jump(.direct):
-        if let thunk = thunks[position], let register = thunk, carriers.contains(register) { return nil }
+        if let thunk = thunks[position], thunk.map(carriers.contains) ?? true { return nil }
         if !carriers.isDisjoint(with: architecture.arguments) { found = .passedOn }
         let relocation = relocation(in: instruction)
         // A jump with a relocation leaves the function.
@@ -79,8 +80,14 @@ private struct Function {
         if effects.reads.isDisjoint(with: carriers) {
           carriers.subtract(effects.overwrites)
         } else {
-          if instruction.operation == .store { return nil }
-          if instruction.operation == .compare { found = .compared }
+          if instruction.operation == .compare {
+            found = .compared
+          } else if instruction.operation == .store || effects.writes.isEmpty
+            || instruction.memory != nil && instruction.destination == nil
+          {
+            // It may be in memory now, or in a vector register.
+            return nil
+          }
           // What is loaded from memory was not carried here.
           if instruction.memory == nil || instruction.operation == .loadAddress { carriers.formUnion(effects.writes) }
         }

@@ -93,8 +93,10 @@ struct FollowedAddresses {
     }
     if outcome.reachesUnknownCode { return .left(proof.obstacle?.code ?? .undecodedFunction, branch: nil) }
     if isSettled { return nil }
-    if outcome.uses.contains(.passedOn) || load.isPush { return .noCall(.passedOn) }
+    if load.isPush { return .noCall(.passedOn) }
+    // A register that is stored may still hold the address at a call that does not look at it.
     if outcome.uses.contains(.stored) { return .noCall(.stored) }
+    if outcome.uses.contains(.passedOn) { return .noCall(.passedOn) }
     return .noCall(outcome.uses.contains(.compared) ? .compared : .unused)
   }
 
@@ -106,7 +108,8 @@ struct FollowedAddresses {
     if target == .pushed { return .throughThunk }
     let sources = Set(loads.filter { $0.trampoline == trampoline }.map(\.source))
     if possible.mayDiffer(at: branch, sources, in: bytes) { return .notOnEveryPath }
-    if let obstacle = proof.obstacle { return obstacle.code }
+    // Of a branch that is a site it is known that the address gets there.
+    if ownLoads[branch] == nil, let obstacle = proof.obstacle { return obstacle.code }
     if passed.contains(.unknownInstruction) { return .unknownInstruction }
     return passed.contains(.stack) ? .keptOnStack : .notFollowed
   }
