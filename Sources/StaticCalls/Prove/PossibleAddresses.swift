@@ -280,13 +280,11 @@ struct PossibleAddresses {
           }
         }
       }
+      let mayUseVector = accesses.isEmpty && instruction.mayMoveVector
       if carries, accesses.isEmpty {
-        if effects.writes.isEmpty, instruction.operation != .compare { walk.putInVector() }
+        if mayUseVector || effects.writes.isEmpty && instruction.operation != .compare { walk.putInVector() }
         written.formUnion(effects.writes)
-      } else if walk.isInVector, accesses.isEmpty, instruction.operation == .other, effects.overwrites.isEmpty,
-        effects.writes.isSuperset(of: effects.reads)
-      {
-        // Out of a vector register, for all that is known.
+      } else if walk.isInVector, mayUseVector {
         written.formUnion(effects.writes)
       }
       if instruction.operation == .compare, !effects.reads.isDisjoint(with: registers) {
@@ -375,6 +373,7 @@ struct PossibleAddresses {
   /// known. `sources` are all instructions that make the address.
   mutating func mayDiffer(at branch: Int, _ sources: Set<Source>, in bytes: Span<UInt8>) -> Bool {
     guard case .register(let register)? = branches[branch] else { return false }
+    let followsPointers = sources.contains(where: \.isPointer)
     let isSource = Dictionary(sources.map { ($0.position, $0) }) { first, _ in first }
     let unseen = Set(unseen)
     var entry = [RegisterSet](repeating: [], count: code.blocks.count)
@@ -406,8 +405,13 @@ struct PossibleAddresses {
         let accesses = architecture.memoryAccesses(by: instruction, in: bytes)
         let passesOn = accesses.isEmpty && !instruction.effects.reads.isEmpty
         // A copy is what its source is, a selection any of its operands.
+        // What comes from a vector register, or from memory that the address leads to, may be the address itself.
+        let mayBeSame =
+          accesses.isEmpty
+          ? instruction.mayMoveVector : followsPointers && !others.isSuperset(of: instruction.effects.reads)
+        if mayBeSame { others.subtract(instruction.effects.writes) }
         let isOther =
-          if passesOn { !instruction.effects.reads.isDisjoint(with: others) } else {
+          if mayBeSame { false } else if passesOn { !instruction.effects.reads.isDisjoint(with: others) } else {
             accesses.allSatisfy { !isOnStack($0, at: position) }
           }
         others.subtract(instruction.effects.overwrites.union(replaced(by: instruction, accesses)))
@@ -486,6 +490,15 @@ struct PossibleAddresses {
         if areKept == wereKept { return before }
       }
     }
+  }
+}
+
+extension Instruction {
+  /// Whether it may move something between a vector register and one that it names: the lists of effects say of vector instructions that
+  /// they read and write whatever they name.
+  var mayMoveVector: Bool {
+    operation == .other && effects.overwrites.isEmpty && !effects.writes.isEmpty
+      && effects.writes.isSuperset(of: effects.reads)
   }
 }
 

@@ -82,7 +82,7 @@ private struct Function {
         } else {
           if instruction.operation == .compare {
             found = .compared
-          } else if instruction.operation == .store || effects.writes.isEmpty
+          } else if instruction.operation == .store || effects.writes.isEmpty || instruction.mayMoveVector
             || instruction.memory != nil && instruction.destination == nil
           {
             // It may be in memory now, or in a vector register.
