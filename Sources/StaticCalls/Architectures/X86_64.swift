@@ -214,18 +214,6 @@ enum X86_64: Architecture {
     instruction.destinationSize == 4 && instruction.end == field + 4 && field >= 1 && code[field - 1] & 0xf8 == 0xb8
   }
 
-  static func placeFormed(by instruction: Instruction, in code: Span<UInt8>) -> Int? {
-    guard instruction.operation == .loadAddress, let memory = instruction.memory, memory.isProgramCounterRelative else {
-      return nil
-    }
-    return instruction.end + memory.displacement
-  }
-
-  static func baseOfStore(_ instruction: Instruction, in code: Span<UInt8>) -> Register? {
-    guard let memory = instruction.memory, memory.index == nil, !memory.isSegmented else { return nil }
-    return memory.base
-  }
-
   static func possibleBranchTargets(at offset: Int, in code: Span<UInt8>) -> [Int] {
     switch code[offset] {
     case 0xe8, 0xe9: code.littleEndian(Int32.self, at: offset + 1).map { [offset + 5 + Int($0)] } ?? []

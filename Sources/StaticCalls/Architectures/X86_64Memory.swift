@@ -7,6 +7,18 @@ extension X86_64 {
 
   static let framePointer = Register(5)
 
+  static func placeFormed(by instruction: Instruction, in code: Span<UInt8>) -> Int? {
+    guard instruction.operation == .loadAddress, let memory = instruction.memory, memory.isProgramCounterRelative else {
+      return nil
+    }
+    return instruction.end + memory.displacement
+  }
+
+  static func baseOfStore(_ instruction: Instruction, in code: Span<UInt8>) -> Register? {
+    guard let memory = instruction.memory, memory.index == nil, !memory.isSegmented else { return nil }
+    return memory.base
+  }
+
   static func memoryAccesses(by instruction: Instruction, in code: Span<UInt8>) -> [MemoryAccess] {
     let (effects, stackPointer) = (instruction.effects, RegisterSet(stackPointer))
     if isPop(instruction) {

@@ -8,21 +8,21 @@ import ObjectFile
 /// may come back by any read of the same place there. Where control may come from unseen, every register may hold what it held
 /// anywhere in the function. What goes to other memory, and to other functions, does not come back.
 struct PossibleAddresses {
-  private let proof: FunctionProof
-  private let branches: [Int: Target]
+  let proof: FunctionProof
+  let branches: [Int: Target]
   private let keptResults: [Int: RegisterSet]
   private let slots: StackSlots
   /// The registers that may hold an address on the stack in front of each instruction.
   private let stackAddresses: [RegisterSet]
   /// Blocks that control may enter from where it is not seen, and from jumps whose targets are known.
-  private let unseen: [Int]
-  private let jumpedTo: [Int]
+  let unseen: [Int]
+  let jumpedTo: [Int]
   private var entry: [RegisterSet]
   /// How many instructions may still be looked at; see ``follow(_:)``.
-  private var budget: Int
+  var budget: Int
 
-  private var code: FunctionCode { proof.code }
-  private var architecture: any Architecture.Type { proof.evaluator.architecture }
+  var code: FunctionCode { proof.code }
+  var architecture: any Architecture.Type { proof.evaluator.architecture }
 
   /// Where a branch that is not proved gets its target from.
   enum Target: Equatable {
@@ -93,7 +93,7 @@ struct PossibleAddresses {
     }
     (self.unseen, self.jumpedTo) = (unseen, jumpedTo)
     slots = StackSlots(code, jumpTargets: proof.tableTargets, proof.evaluator.architecture, object)
-    stackAddresses = Self.stackAddresses(proof, entered: unseen + jumpedTo, object)
+    stackAddresses = proof.stackAddresses(entered: unseen + jumpedTo, object)
     entry = [RegisterSet](repeating: [], count: code.blocks.count)
     budget = 64 * code.instructions.count + (1 << 16)
   }
@@ -305,13 +305,13 @@ struct PossibleAddresses {
   }
 
   /// The registers that a load replaces, of which it may have taken the address.
-  private func replaced(by instruction: Instruction, _ accesses: [MemoryAccess]) -> RegisterSet {
+  func replaced(by instruction: Instruction, _ accesses: [MemoryAccess]) -> RegisterSet {
     guard [.move, .moveSigned].contains(instruction.operation) else { return [] }
     return accesses.reduce(into: []) { $0.formUnion($1.loaded) }
   }
 
   /// The registers that a call may return something in, and certainly changes in that case.
-  private func results(of call: Int) -> RegisterSet { architecture.results.subtracting(keptResults[call] ?? []) }
+  func results(of call: Int) -> RegisterSet { architecture.results.subtracting(keptResults[call] ?? []) }
 
   private func branch(_ position: Int, _ registers: RegisterSet, _ walk: inout Walk, _ bytes: Span<UInt8>) {
     let instruction = code.instructions[position]
@@ -359,136 +359,11 @@ struct PossibleAddresses {
   }
 
   /// Whether an access may be to the function's stack.
-  private func isOnStack(_ access: MemoryAccess, at position: Int) -> Bool {
+  func isOnStack(_ access: MemoryAccess, at position: Int) -> Bool {
     switch access.base {
     case .stackPointer: true
     case .register(let register): stackAddresses[position].contains(register)
     case .other: false
-    }
-  }
-
-  // MARK: Other values
-
-  /// Whether the register of a branch may hold something else by instructions that are known, and not only because something is not
-  /// known. `sources` are all instructions that make the address.
-  mutating func mayDiffer(at branch: Int, _ sources: Set<Source>, in bytes: Span<UInt8>) -> Bool {
-    guard case .register(let register)? = branches[branch] else { return false }
-    let followsPointers = sources.contains(where: \.isPointer)
-    let isSource = Dictionary(sources.map { ($0.position, $0) }) { first, _ in first }
-    let unseen = Set(unseen)
-    var entry = [RegisterSet](repeating: [], count: code.blocks.count)
-    if !entry.isEmpty { entry[0] = .all }
-    var work = Array(code.blocks.indices.reversed())
-    var isWaiting = [Bool](repeating: true, count: entry.count)
-    var found = false
-    func flow(_ others: RegisterSet, into block: Int) {
-      guard !unseen.contains(block), !entry[block].isSuperset(of: others) else { return }
-      entry[block].formUnion(others)
-      guard !isWaiting[block] else { return }
-      isWaiting[block] = true
-      work.append(block)
-    }
-    while let number = work.popLast(), !found {
-      isWaiting[number] = false
-      guard budget > 0 else { return false }
-      budget -= code.blocks[number].range.count
-      var others = entry[number]
-      for position in code.blocks[number].range {
-        if position == branch, others.contains(register) { found = true }
-        let instruction = code.instructions[position]
-        // The unwinder restores what a callee preserves; the rest is something else.
-        if let landing = code.landings[position] {
-          flow(others.union(RegisterSet.all.subtracting(architecture.calleeSaved)), into: landing)
-        }
-        if instruction.flow.kind == .call { others.formUnion(results(of: position)) }
-        guard instruction.effects != .unknown else { continue }
-        let accesses = architecture.memoryAccesses(by: instruction, in: bytes)
-        let passesOn = accesses.isEmpty && !instruction.effects.reads.isEmpty
-        // A copy is what its source is, a selection any of its operands.
-        // What comes from a vector register, or from memory that the address leads to, may be the address itself.
-        let mayBeSame =
-          accesses.isEmpty
-          ? instruction.mayMoveVector : followsPointers && !others.isSuperset(of: instruction.effects.reads)
-        if mayBeSame { others.subtract(instruction.effects.writes) }
-        let isOther =
-          if mayBeSame { false } else if passesOn { !instruction.effects.reads.isDisjoint(with: others) } else {
-            accesses.allSatisfy { !isOnStack($0, at: position) }
-          }
-        others.subtract(instruction.effects.overwrites.union(replaced(by: instruction, accesses)))
-        if let source = isSource[position] {
-          if !source.isSelection { others.subtract(instruction.effects.writes) }
-        } else if isOther {
-          others.formUnion(instruction.effects.writes)
-        }
-      }
-      let last = code.blocks[number].range.upperBound - 1
-      let jumps = code.instructions[last].flow.directTarget == nil || proof.thunks[last] != nil
-      let tableTargets = jumps && code.instructions[last].flow.kind == .tail ? jumpedTo : []
-      for successor in code.blocks[number].successors + tableTargets { flow(others, into: successor) }
-    }
-    return found
-  }
-
-  // MARK: The stack
-
-  /// The registers that may hold an address on the stack, in front of each instruction.
-  private static func stackAddresses(
-    _ proof: FunctionProof, entered: [Int], _ object: borrowing ObjectFile
-  ) -> [RegisterSet] {
-    let (code, architecture) = (proof.code, proof.evaluator.architecture)
-    let frame = RegisterSet(architecture.framePointer)
-    return object.withContents(of: code.section) { bytes in
-      var before = [RegisterSet](repeating: [], count: code.instructions.count)
-      // Whether such an address is itself kept on the stack.
-      var areKept = false
-      while true {
-        let wereKept = areKept
-        var entry = [RegisterSet](repeating: [], count: code.blocks.count)
-        var everywhere = frame
-        var work = Array(code.blocks.indices.reversed())
-        var isWaiting = [Bool](repeating: true, count: entry.count)
-        func flow(_ registers: RegisterSet, into block: Int) {
-          guard !entry[block].isSuperset(of: registers) else { return }
-          entry[block].formUnion(registers)
-          guard !isWaiting[block] else { return }
-          isWaiting[block] = true
-          work.append(block)
-        }
-        if !entry.isEmpty { entry[0] = frame }
-        while let number = work.popLast() {
-          isWaiting[number] = false
-          var registers = entry[number]
-          for position in code.blocks[number].range {
-            before[position] = registers
-            let instruction = code.instructions[position]
-            let effects = instruction.effects
-            if instruction.flow.kind == .call { registers.subtract(architecture.results) }
-            if let formed = architecture.stackAddress(formedBy: instruction, in: bytes) {
-              registers.insert(RegisterSet(formed.register))
-              everywhere.formUnion(registers)
-              continue
-            }
-            guard effects != .unknown else { continue }
-            let isDerived = !effects.reads.isDisjoint(with: registers)
-            let mayAccess = areKept || isDerived
-            let accesses = mayAccess ? architecture.memoryAccesses(by: instruction, in: bytes) : []
-            if accesses.contains(where: { !$0.stored.subtracting(frame).isDisjoint(with: registers) }) {
-              areKept = true
-            }
-            let loaded = accesses.reduce(into: RegisterSet()) { loaded, access in
-              let isOnStack = access.base == .stackPointer || access.isBased(on: registers)
-              if areKept, access.isRead, isOnStack { loaded.formUnion(access.loaded) }
-            }
-            registers.subtract(effects.overwrites)
-            if isDerived, accesses.isEmpty { registers.formUnion(effects.writes) }
-            registers.formUnion(loaded)
-            everywhere.formUnion(registers)
-          }
-          for successor in code.blocks[number].successors { flow(registers, into: successor) }
-          for block in entered { flow(everywhere, into: block) }
-        }
-        if areKept == wereKept { return before }
-      }
     }
   }
 }
@@ -499,11 +374,5 @@ extension Instruction {
   var mayMoveVector: Bool {
     operation == .other && effects.overwrites.isEmpty && !effects.writes.isEmpty
       && effects.writes.isSuperset(of: effects.reads)
-  }
-}
-
-extension MemoryAccess {
-  fileprivate func isBased(on registers: RegisterSet) -> Bool {
-    if case .register(let register) = base { registers.contains(register) } else { false }
   }
 }
