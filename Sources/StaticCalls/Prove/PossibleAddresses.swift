@@ -93,7 +93,7 @@ struct PossibleAddresses {
     }
     (self.unseen, self.jumpedTo) = (unseen, jumpedTo)
     slots = StackSlots(code, jumpTargets: proof.tableTargets, proof.evaluator.architecture, object)
-    stackAddresses = proof.stackAddresses(entered: unseen + jumpedTo, object)
+    stackAddresses = proof.stackAddresses(slots, entered: unseen + jumpedTo, object)
     entry = [RegisterSet](repeating: [], count: code.blocks.count)
     budget = 64 * code.instructions.count + (1 << 16)
   }
@@ -138,9 +138,7 @@ struct PossibleAddresses {
     private var work: [Int] = []
     private var isWaiting: Set<Int> = []
     /// The places on the stack that may hold the address.
-    var slots: [Range<Int>] = []
-    /// Whether any place on the stack may.
-    var isAnywhereOnStack = false
+    var places = StackPlaces()
     /// Whether a vector register may.
     var isInVector = false
     /// All registers that hold it anywhere, and at jumps to computed places.
@@ -153,7 +151,7 @@ struct PossibleAddresses {
       followsPointers = sources.contains(where: \.isPointer)
     }
 
-    var isOnStack: Bool { isAnywhereOnStack || !slots.isEmpty }
+    var isOnStack: Bool { !places.isEmpty }
 
     /// Whether it may be elsewhere than in a general-purpose register.
     var isInMemory: Bool { isOnStack || isInVector }
@@ -172,13 +170,7 @@ struct PossibleAddresses {
     /// Notes that a place on the stack, or any, holds the address. All code has to be looked at again.
     mutating func put(on slot: Range<Int>?) {
       outcome.uses.insert(.stored)
-      if isAnywhereOnStack { return }
-      if let slot, slots.count < 64 {
-        if slots.contains(slot) { return }
-        slots.append(slot)
-      } else {
-        isAnywhereOnStack = true
-      }
+      guard places.insert(slot) else { return }
       for block in touched { add(block) }
     }
 
@@ -186,11 +178,6 @@ struct PossibleAddresses {
       if isInVector { return }
       isInVector = true
       for block in touched { add(block) }
-    }
-
-    func holds(_ slot: Range<Int>?) -> Bool {
-      guard let slot else { return isOnStack }
-      return isAnywhereOnStack || slots.contains { $0.overlaps(slot) }
     }
   }
 
@@ -261,7 +248,7 @@ struct PossibleAddresses {
       for access in accesses {
         let isOnStack = isOnStack(access, at: position)
         let slot = isOnStack ? slots.slot(of: access, at: position) : nil
-        let isReadBack = access.isRead && isOnStack && walk.holds(slot)
+        let isReadBack = access.isRead && isOnStack && walk.places.overlap(slot)
         if isReadBack {
           walk.outcome.passed.insert(.stack)
           comesFromMemory = true
@@ -330,7 +317,7 @@ struct PossibleAddresses {
     case .pushed: isReached = isPushed(before: position, registers, walk, bytes)
     case .memory:
       isReached = architecture.memoryAccesses(by: instruction, in: bytes).contains { access in
-        if isOnStack(access, at: position), walk.holds(slots.slot(of: access, at: position)) { return true }
+        if isOnStack(access, at: position), walk.places.overlap(slots.slot(of: access, at: position)) { return true }
         return walk.followsPointers && !instruction.effects.reads.isDisjoint(with: registers)
       }
     }
@@ -351,7 +338,7 @@ struct PossibleAddresses {
       if walk.sources[before]?.writesMemory == true { return true }
       // What comes from memory was there before.
       let isReadBack = accesses.contains {
-        $0.isRead && isOnStack($0, at: before) && walk.holds(slots.slot(of: $0, at: before))
+        $0.isRead && isOnStack($0, at: before) && walk.places.overlap(slots.slot(of: $0, at: before))
       }
       return isReadBack || !top.stored.isDisjoint(with: walk.everywhere)
     }

@@ -80,3 +80,31 @@ struct StackSlots {
     frame = places.count == 1 ? places.first ?? nil : nil
   }
 }
+
+/// Places on the stack that something may be kept at.
+struct StackPlaces: Equatable {
+  private var slots: [Range<Int>] = []
+  private var areAnywhere = false
+  /// With more of them than this, anywhere is as good an answer.
+  private static let most = 64
+
+  var isEmpty: Bool { slots.isEmpty && !areAnywhere }
+
+  /// Adds bytes of the stack; `nil` for anywhere. Returns whether that is new.
+  @discardableResult mutating func insert(_ slot: Range<Int>?) -> Bool {
+    guard !areAnywhere else { return false }
+    guard let slot, slots.count < Self.most else {
+      areAnywhere = true
+      return true
+    }
+    guard !slots.contains(slot) else { return false }
+    slots.append(slot)
+    return true
+  }
+
+  /// Whether bytes of the stack are among them; `nil` stands for any.
+  func overlap(_ slot: Range<Int>?) -> Bool {
+    guard let slot, !areAnywhere else { return !isEmpty }
+    return slots.contains { $0.overlaps(slot) }
+  }
+}
