@@ -103,6 +103,12 @@ struct ReferenceRecords: Sendable {
 
   /// The references in code that nothing was noted of, or more than one thing: there must be none. `sites` are in order.
   func unaccounted(_ references: [Reference], _ sites: [CallSite]) -> [Reference] {
+    // Nearly always each is a branch, and there is nothing else.
+    if loads.isEmpty, others.isEmpty, sites.count == references.count,
+      references.indices.allSatisfy({ stands(for: references[$0], sites[$0]) })
+    {
+      return []
+    }
     let marked = sites.filter(\.isReference)
     let loads = loads.inOrder { SitePosition(section: $0.section, offset: SectionOffset($0.bytes.lowerBound)) }
     let others = others.inOrder { $0 }
@@ -123,5 +129,10 @@ struct ReferenceRecords: Sendable {
       if other < others.count, others[other] == position { count += 1 }
       return count != 1
     }
+  }
+
+  private func stands(for reference: Reference, _ site: CallSite) -> Bool {
+    let offset = reference.relocation.offset.rawValue
+    return site.isReference && site.section == reference.section && offset >= site.offset.rawValue && offset < site.end
   }
 }
