@@ -20,7 +20,10 @@ import Testing
       ("far", .unknown, "lcall *__SCT__a@GOTPCREL(%rip)"),
       ("an index", .noCall(.accessed), "call *__SCT__a(,%rax,8)"),
       ("named by the kernel", .stays(.namedInstruction), namedByTheKernel),
-      ("two relocations", .stays(.severalRelocations), "call *__SCT__a@GOTPCREL(%rip)\n.reloc . - 4, R_X86_64_GOTPCREL, other - 4"),
+      (
+        "two relocations", .stays(.severalRelocations),
+        "call *__SCT__a@GOTPCREL(%rip)\n.reloc . - 4, R_X86_64_GOTPCREL, other - 4"
+      ),
       ("an alternative's original", .stays(.namedInstruction), alternativeOriginal),
       ("entered behind a prefix", .stays(.entered), enteredBehindPrefix),
     ].map { (name: String, verdict: Verdict, branch: String) in RewriteCase(name, .x86_64, verdict, branch + "\nret") })

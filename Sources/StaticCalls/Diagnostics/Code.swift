@@ -538,7 +538,8 @@ public enum Code: String, CaseIterable, Sendable {
         does not know for certain what it changes. If it leaves the register alone, the call goes through the trampoline. It
         works, and is not patched.
         """, help: Self.spelling,
-        "`staticcall list --disassemble` and `objdump -d` show the code; an instruction that compilers use is worth a report.")
+        "`staticcall list --disassemble` and `objdump -d` show the code; an instruction that compilers use is worth a report."
+      )
     case .keptOnStack:
       Text(
         "the address is kept on the stack between its load and the call",
