@@ -37,6 +37,8 @@ public struct ListingDocument: Encodable {
     /// Absent in a summary.
     let sites: [Site]?
     let summary: Summary?
+    /// Absent in a linked image.
+    let account: AccountJSON?
     /// Absent unless they were asked for.
     let changes: [Change]?
 
@@ -50,7 +52,31 @@ public struct ListingDocument: Encodable {
       staleEntries = listing.staleEntries
       sites = isSummary ? nil : listing.sites.map(Site.init)
       summary = isSummary ? Summary(listing) : nil
+      account = listing.account.map(AccountJSON.init)
       changes = listing.changes.isEmpty ? nil : listing.changes.map(Change.init)
+    }
+  }
+
+  /// What became of the references to trampolines in code; the numbers behind the second add up to the first.
+  private struct AccountJSON: Encodable {
+    let references: Int
+    let withoutRelocation: Int
+    let inTable: Int
+    let notInTable: Int
+    let leftOut: Int
+    let convertible: Int
+    let left: [String: Int]
+    let noCall: [String: Int]
+
+    init(_ account: Account) {
+      references = account.references
+      withoutRelocation = account.withoutRelocation
+      inTable = account.inTable
+      notInTable = account.notInTable
+      leftOut = account.leftOut
+      convertible = account.convertible
+      left = Dictionary(uniqueKeysWithValues: account.left.map { ($0.key.rawValue, $0.value) })
+      noCall = Dictionary(uniqueKeysWithValues: account.noCall.map { ($0.key.rawValue, $0.value) })
     }
   }
 
@@ -132,6 +158,8 @@ public struct ListingDocument: Encodable {
     let key: String
     let state: String
     let code: String?
+    /// Of an address that is not called, what the code does with it.
+    let use: String?
 
     init(_ site: Listing.Site) {
       section = site.section
@@ -148,6 +176,7 @@ public struct ListingDocument: Encodable {
       key = site.callName
       state = site.state.rawValue
       code = site.code?.rawValue
+      use = site.use?.rawValue
     }
   }
 }

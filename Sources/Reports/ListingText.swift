@@ -11,7 +11,7 @@ extension Listing {
     guard !sites.isEmpty || table != .none else { return "\(path): \(machine.displayName), no static calls\n" }
     var text =
       "\(path): \(machine.displayName), \(count(calls.count, "call site")) of \(count(keys, "key")), \(tableText)\n"
-    if isSummary { return text + summary }
+    if isSummary { return text + (account.map { $0.text } ?? "") + summary }
     if !sites.isEmpty {
       let hasSource = sites.contains { $0.source != nil }
       let heading = ["  SITE", "IN", "KIND", "THROUGH", "KEY", "STATE"] + (hasSource ? ["SOURCE"] : [])
@@ -80,6 +80,36 @@ extension Listing {
   }
 }
 
+extension Account {
+  /// What became of the references, in a line.
+  fileprivate var text: String {
+    func verb(_ amount: Int) -> String { amount == 1 ? "is" : "are" }
+    func clause(_ amount: Int, _ one: String, _ many: String) -> String? {
+      amount == 0 ? nil : "\(grouped(amount)) \(amount == 1 ? one : many)"
+    }
+    let stay = left.sorted { $0.key.rawValue < $1.key.rawValue }
+    let uses = NonCall.allCases.compactMap { use in noCall[use].map { "\(grouped($0)) \(use.rawValue)" } }
+    let others = noCall.values.reduce(0, +)
+    let clauses =
+      [
+        clause(inTable, "is in the table", "are in the table"),
+        clause(notInTable, "is not in the table yet", "are not in the table yet"),
+        clause(convertible, "can be made direct", "can be made direct"),
+        clause(leftOut, "is left out", "are left out"),
+      ].compactMap { $0 }
+      + stay.compactMap { code, amount in
+        clause(amount, "stays behind (\(code.rawValue))", "stay behind (\(code.rawValue))")
+      }
+      + [
+        others == 0
+          ? nil : clause(others, "is no call", "are no calls").map { "\($0) (\(uses.joined(separator: ", ")))" }
+      ]
+      .compactMap { $0 }
+    guard !clauses.isEmpty else { return "" }
+    return "  \(count(references, "reference")) in code: \(clauses.joined(separator: ", "))\n"
+  }
+}
+
 extension Listing.Change {
   /// The instructions before and after, in the manner of diff.
   fileprivate var text: String {
@@ -100,7 +130,9 @@ extension Listing.Site {
     return "\(demangles ? functionDisplayName ?? function : function)+0x\(String(functionOffset, radix: 16))"
   }
   fileprivate var kindText: String { kind?.rawValue ?? "-" }
-  fileprivate var stateText: String { state.rawValue + (code.map { " [\($0.rawValue)]" } ?? "") }
+  fileprivate var stateText: String {
+    state.rawValue + (use.map { ", \($0.rawValue)" } ?? "") + (code.map { " [\($0.rawValue)]" } ?? "")
+  }
 }
 
 extension Machine {

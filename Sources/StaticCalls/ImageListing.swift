@@ -18,6 +18,7 @@ extension Listing {
       } else {
         verification.sites.allSatisfy(\.isInTable) ? .complete : .incomplete
       }
+    isImage = true
     sites = []
     for site in verification.sites {
       let (place, section) = (site.location, site.location.address.flatMap { image.section(at: $0) })

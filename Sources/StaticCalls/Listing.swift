@@ -5,9 +5,12 @@ public import ObjectFile
 public struct Listing: Sendable {
   public var machine: Machine
   public var sites: [Site]
+  var isImage = false
   /// The changes that make calls direct, where they were asked for.
   public var changes: [Change] = []
   public var table: TableState
+  /// What became of the references in code, by static call; empty in a linked image, where they are not to be seen any more.
+  var accounts: [String: Account] = [:]
   /// Entries that are not as annotate would make them, in words.
   public var staleEntries: [String]
 
@@ -39,6 +42,8 @@ public struct Listing: Sendable {
     public var state: SiteState
     /// Why the use is not in the table, where it cannot be.
     public var code: Code?
+    /// What the code does with an address that it does not call.
+    public var use: NonCall?
     /// The source line of the call, where the object has debugging information.
     public var source: SourceLine?
   }
@@ -60,10 +65,17 @@ public struct Listing: Sendable {
     case addressTaken = "address taken"
   }
 
+  /// What became of all references in code; `nil` in a linked image.
+  public var account: Account? {
+    guard !isImage else { return nil }
+    return accounts.values.reduce(into: Account()) { $0.add($1) }
+  }
+
   /// Only the uses of certain static calls, by name.
   public func filtered(toKeys names: [String]) -> Listing {
     var listing = self
     listing.sites = sites.filter { names.contains($0.callName) }
+    listing.accounts = accounts.filter { names.contains($0.key) }
     listing.changes = changes.filter { $0.callName.map(names.contains) ?? false }
     return listing
   }
@@ -96,13 +108,23 @@ public struct Listing: Sendable {
     }
     for site in survey.sites {
       let function = places.function(at: site.offset, of: site.section, object)
-      let (state, code) = Self.state(of: site, isInTable: present.contains(site.position))
+      let isInTable = present.contains(site.position)
+      let (state, code) = Self.state(of: site, isInTable: isInTable)
+      let callName = survey.trampoline(of: site).displayName
+      if site.isReference {
+        accounts[callName, default: Account()].count(site.status, isInTable: isInTable, isRelocated: site.isRelocated)
+      }
+      let use: NonCall? = if case .noCall(let use) = site.status { use } else { nil }
       sites.append(
         Site(
           section: object.name(of: site.section), offset: site.offset.rawValue, function: function?.name,
           functionOffset: function?.distance, kind: site.kind, shape: site.shape, through: site.through,
-          callName: survey.callName(of: site), state: state, code: code,
+          callName: survey.callName(of: site), state: state, code: code, use: use,
           source: source(of: site)))
+    }
+    for load in survey.records.loads {
+      let callName = survey.index.trampolines[load.trampoline].displayName
+      accounts[callName, default: Account()].count(load.status, isInTable: false, isRelocated: load.isRelocated)
     }
   }
 
@@ -111,7 +133,7 @@ public struct Listing: Sendable {
     case .direct: (isInTable ? .inTable : .notInTable, nil)
     case .leftOut: (isInTable ? .inTable : .leftOut, nil)
     case .convertible: (.convertible, nil)
-    case .left(let code) where [.addressTaken, .storedAddress].contains(code): (.addressTaken, code)
+    case .noCall(let use): (.addressTaken, use.code)
     case .left(let code): (code.isAboutIndirectCall ? .staysIndirect : .notPatchable, code)
     }
   }

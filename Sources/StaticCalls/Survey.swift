@@ -8,6 +8,10 @@ struct Survey {
   var sites: [CallSite]
   /// The key of each trampoline, in the order of ``TrampolineIndex/trampolines``; none in an object without uses of one.
   var keys: [KeyChoice] = []
+  /// References in code that no site of their own stands for.
+  var records = ReferenceRecords()
+  /// Branches that addresses may get to, by the places of the sites that stand for the addresses.
+  var reached: [SitePosition: SectionOffset] = [:]
   /// Changes that go along with the calls that are going to be direct.
   var deadLoads: [CodeEdit] = []
   /// What was noticed on the way, in no particular order.
@@ -103,8 +107,15 @@ func surveyObject(
     findings.append(
       Finding(.fatObject, .warning, section: nil, "the object also holds intermediate code for link-time optimisation"))
   }
+  let sites = resolver.sites.inOrder(of: \.position)
+  let unaccounted = followsAddresses ? resolver.records.unaccounted(references.inCode, sites) : []
+  findings += unaccounted.map { reference in
+    Finding(
+      .selfCheck, .warning, section: reference.section, offset: reference.relocation.offset,
+      "a reference to a trampoline is not accounted for (a bug in staticcall)")
+  }
   return Survey(
-    index: index, sites: resolver.sites.inOrder(of: \.position), keys: index.keyChoices(options),
+    index: index, sites: sites, keys: index.keyChoices(options), records: resolver.records, reached: resolver.reached,
     deadLoads: resolver.deadLoads,
     findings: findings, table: table)
 }

@@ -11,7 +11,11 @@ enum Verdict: Equatable, Sendable {
   case stays(Code)
   /// The same, and even a direct call of its form could not be patched.
   case unpatchable(Code)
-  /// Nothing is listed as a call: where the branch goes is not known at all.
+  /// No branch is listed as a call, and the instruction that makes the address is, because it may be called; with this code.
+  case mayBeCalled(Code)
+  /// Nothing is listed as a call, and the address as one that is not called.
+  case noCall(NonCall)
+  /// Nothing is listed as a call: the trampoline's address is not there at all.
   case unknown
 }
 
@@ -69,8 +73,13 @@ struct RewriteCase: CustomTestStringConvertible, Sendable {
     let object = try await assemble(in: scratch)
     var options = Options()
     change(&options)
-    let calls = try Pipeline.list(FilePath(object), options).sites.filter { $0.function == "f" && $0.kind != nil }
-    let states = calls.map { "\($0.state.rawValue) \($0.code?.rawValue ?? "")" }.description
+    let listing = try Pipeline.list(FilePath(object), options)
+    let sites = listing.sites.filter { $0.function == "f" }
+    let (calls, addresses) = (sites.filter { $0.kind != nil }, sites.filter { $0.kind == nil })
+    let left = addresses.filter { $0.state != .addressTaken }
+    let states = sites.map { "\($0.state.rawValue) \($0.use?.rawValue ?? "") \($0.code?.rawValue ?? "")" }.description
+    let account = try #require(listing.account)
+    #expect(account.sum == account.references, "\(testDescription): \(account)")
     let before = try codeAndRelocations(of: object)
     #expect(annotate(object, change).annotation != nil)
     let changed = try codeAndRelocations(of: object) != before
@@ -79,11 +88,21 @@ struct RewriteCase: CustomTestStringConvertible, Sendable {
       #expect(!calls.isEmpty && calls.allSatisfy { $0.state == .convertible }, "\(testDescription): \(states)")
       #expect(changed, "\(testDescription)")
       #expect(try verify(object, change) == [], "\(testDescription)")
+      #expect(left.isEmpty, "\(testDescription): \(states)")
     case .stays(let code):
       #expect(calls.map(\.state) == [.staysIndirect] && calls.first?.code == code, "\(testDescription): \(states)")
       #expect(!changed, "\(testDescription)")
     case .unpatchable(let code):
       #expect(calls.map(\.state) == [.notPatchable] && calls.first?.code == code, "\(testDescription): \(states)")
+      #expect(!changed, "\(testDescription)")
+    case .mayBeCalled(let code):
+      #expect(calls.isEmpty, "\(testDescription): \(states)")
+      #expect(!left.isEmpty && left.allSatisfy { $0.code == code }, "\(testDescription): \(states)")
+      #expect(account.left == [code: left.count], "\(testDescription): \(account)")
+      #expect(!changed, "\(testDescription)")
+    case .noCall(let use):
+      #expect(calls.isEmpty && left.isEmpty, "\(testDescription): \(states)")
+      #expect(addresses.contains { $0.use == use }, "\(testDescription): \(states)")
       #expect(!changed, "\(testDescription)")
     case .unknown:
       #expect(calls.isEmpty, "\(testDescription): \(states)")

@@ -32,7 +32,7 @@ import Testing
   @Test(
     arguments: entrances.flatMap { entrance in
       RewriteCase.onBoth(
-        entrance.name, entrance.name == "nothing" ? .direct : .stays(.notOnEveryPath), loadMiddleBranch,
+        entrance.name, entrance.name == "nothing" ? .direct : .stays(.notFollowed), loadMiddleBranch,
         and: entrance.code)
     })
   func whoeverEntersBehindTheLoadMayBringAnotherAddress(_ rewrite: RewriteCase) async throws {
@@ -41,16 +41,16 @@ import Testing
 
   @Test(arguments: [
     RewriteCase(
-      "a movabs of the address", .x86_64, .stays(.notOnEveryPath), loadMiddleBranch,
+      "a movabs of the address", .x86_64, .stays(.notFollowed), loadMiddleBranch,
       and: ".section .text.b, \"ax\"\nmovabs $.Lmiddle, %rax"),
     RewriteCase(
-      "a lea from another section", .x86_64, .stays(.notOnEveryPath), loadMiddleBranch,
+      "a lea from another section", .x86_64, .stays(.notFollowed), loadMiddleBranch,
       and: ".section .text.b, \"ax\"\nlea .Lmiddle(%rip), %rax"),
     RewriteCase(
-      "two instructions from another section", .aarch64, .stays(.notOnEveryPath), loadMiddleBranch,
+      "two instructions from another section", .aarch64, .stays(.notFollowed), loadMiddleBranch,
       and: ".section .text.b, \"ax\"\nadrp x0, .Lmiddle\nadd x0, x0, :lo12:.Lmiddle"),
     RewriteCase(
-      "the address in parts", .aarch64, .stays(.notOnEveryPath), loadMiddleBranch,
+      "the address in parts", .aarch64, .stays(.notFollowed), loadMiddleBranch,
       and: ".section .text.b, \"ax\"\nmovz x0, #:abs_g1:.Lmiddle\nmovk x0, #:abs_g0_nc:.Lmiddle"),
   ])
   func anAddressTakenInAnotherSectionCounts(_ rewrite: RewriteCase) async throws { try await rewrite.check() }
@@ -74,7 +74,7 @@ import Testing
       ("a loop that changes it", .stays(.notOnEveryPath), "LOAD\n1: IF 2f\nOTHER\nGOTO 1b\n2: BRANCH"),
       ("a loop that keeps it", .direct, "LOAD\n1: IF 2f\nnop\nGOTO 1b\n2: BRANCH"),
       ("from far behind", .stays(.notOnEveryPath), "IF 2f\nLOAD\n1: BRANCH\n2: OTHER\nGOTO 1b"),
-      ("a subroutine of its own enters", .stays(.notOnEveryPath), "IF 2f\nLOAD\n1: BRANCH\n2: OTHER\nCALLFN 1b\nret"),
+      ("a subroutine of its own enters", .stays(.notFollowed), "IF 2f\nLOAD\n1: BRANCH\n2: OTHER\nCALLFN 1b\nret"),
       ("fallen into", .stays(.notOnEveryPath), "IF 2f\nLOAD\nGOTO 1f\n2: OTHER\n1: BRANCH"),
     ].flatMap { (name: String, verdict: Verdict, body: String) in RewriteCase.onBoth(name, verdict, body) })
   func everyWayMustBringTheAddress(_ rewrite: RewriteCase) async throws { try await rewrite.check() }
@@ -86,7 +86,7 @@ import Testing
     RewriteCase(
       "another trampoline", .aarch64, .stays(.notOnEveryPath),
       "LOAD\nIF 1f\nadrp x9, :got:__SCT__b\nldr x9, [x9, :got_lo12:__SCT__b]\n1: BRANCH"),
-    RewriteCase("a transaction", .x86_64, .unknown, "LOAD\nxbegin 1f\nxend\n1: BRANCH"),
+    RewriteCase("a transaction", .x86_64, .mayBeCalled(.unknownInstruction), "LOAD\nxbegin 1f\nxend\n1: BRANCH"),
   ])
   func theOtherWayMayBringAnotherTrampoline(_ rewrite: RewriteCase) async throws { try await rewrite.check() }
 
@@ -140,7 +140,7 @@ import Testing
       table("lea .Ltable(%rip), %rax\nmovslq (%rax,%rsi,4), %rdx\nadd %rax, %rdx\njmp *%rdx"),
       and: ".section .rodata\n.p2align 2\n.Ltable: .long .L1 - .Ltable, .L2 - .Ltable"),
     RewriteCase(
-      "of addresses", .x86_64, .stays(.notOnEveryPath), table("jmp *.Ltable(,%rsi,8)"),
+      "of addresses", .x86_64, .stays(.notFollowed), table("jmp *.Ltable(,%rsi,8)"),
       and: ".section .rodata\n.p2align 3\n.Ltable: .quad .L1, .L3"),
     RewriteCase(
       "of bytes", .aarch64, .stays(.notOnEveryPath), armTable("ldrb w1, [x0, w1, uxtw]", "sxtb #2"),

@@ -11,16 +11,19 @@ import Testing
       ("prefix 3e", .direct, ".byte 0x3e\ncall *__SCT__a@GOTPCREL(%rip)"),
       ("prefix 48", .direct, ".byte 0x48\ncall *__SCT__a@GOTPCREL(%rip)"),
       ("prefix f2", .direct, ".byte 0xf2\ncall *__SCT__a@GOTPCREL(%rip)"),
-      ("prefix 64", .unknown, ".byte 0x64\ncall *__SCT__a@GOTPCREL(%rip)"),
-      ("prefix 65", .unknown, ".byte 0x65\njmp *__SCT__a@GOTPCREL(%rip)"),
-      ("prefix 66", .unknown, ".byte 0x66\ncall *__SCT__a@GOTPCREL(%rip)"),
-      ("prefix 67", .unknown, ".byte 0x67\ncall *__SCT__a@GOTPCREL(%rip)"),
+      ("prefix 64", .stays(.notFollowed), ".byte 0x64\ncall *__SCT__a@GOTPCREL(%rip)"),
+      ("prefix 65", .stays(.notFollowed), ".byte 0x65\njmp *__SCT__a@GOTPCREL(%rip)"),
+      ("prefix 66", .unpatchable(.operandSizePrefix), ".byte 0x66\ncall *__SCT__a@GOTPCREL(%rip)"),
+      ("prefix 67", .stays(.notFollowed), ".byte 0x67\ncall *__SCT__a@GOTPCREL(%rip)"),
       ("an addend", .unknown, "call *__SCT__a@GOTPCREL+8(%rip)"),
-      ("the trampoline's first bytes", .unknown, "call *__SCT__a(%rip)"),
+      ("the trampoline's first bytes", .noCall(.accessed), "call *__SCT__a(%rip)"),
       ("far", .unknown, "lcall *__SCT__a@GOTPCREL(%rip)"),
-      ("an index", .unknown, "call *__SCT__a(,%rax,8)"),
+      ("an index", .noCall(.accessed), "call *__SCT__a(,%rax,8)"),
       ("named by the kernel", .stays(.namedInstruction), namedByTheKernel),
-      ("two relocations", .unknown, "call *__SCT__a@GOTPCREL(%rip)\n.reloc . - 4, R_X86_64_GOTPCREL, other - 4"),
+      (
+        "two relocations", .stays(.severalRelocations),
+        "call *__SCT__a@GOTPCREL(%rip)\n.reloc . - 4, R_X86_64_GOTPCREL, other - 4"
+      ),
       ("an alternative's original", .stays(.namedInstruction), alternativeOriginal),
       ("entered behind a prefix", .direct, enteredBehindPrefix),
     ].map { (name: String, verdict: Verdict, branch: String) in RewriteCase(name, .x86_64, verdict, branch + "\nret") })
@@ -147,24 +150,24 @@ import Testing
     arguments: [
       ("tail call", .direct, "push __SCT__a@GOTPCREL(%rip)\njmp __x86_indirect_thunk"),
       ("call", .direct, "jmp 1f\n2: push __SCT__a@GOTPCREL(%rip)\njmp __x86_indirect_thunk\n1: call 2b\nret"),
-      ("something between", .stays(.throughThunk), "push __SCT__a@GOTPCREL(%rip)\nnop\njmp __x86_indirect_thunk"),
-      ("a register's thunk", .stays(.throughThunk), "push __SCT__a@GOTPCREL(%rip)\njmp __x86_indirect_thunk_rax"),
-      ("another function", .stays(.throughThunk), "push __SCT__a@GOTPCREL(%rip)\njmp elsewhere"),
+      ("something between", .mayBeCalled(.throughThunk), "push __SCT__a@GOTPCREL(%rip)\nnop\njmp __x86_indirect_thunk"),
+      ("a register's thunk", .noCall(.passedOn), "push __SCT__a@GOTPCREL(%rip)\njmp __x86_indirect_thunk_rax"),
+      ("another function", .noCall(.passedOn), "push __SCT__a@GOTPCREL(%rip)\njmp elsewhere"),
       (
-        "two callers", .stays(.throughThunk),
+        "two callers", .mayBeCalled(.throughThunk),
         "jmp 1f\n2: push __SCT__a@GOTPCREL(%rip)\njmp __x86_indirect_thunk\n1: call 2b\ncall 2b\nret"
       ),
       (
-        "fallen into", .stays(.throughThunk),
+        "fallen into", .mayBeCalled(.throughThunk),
         "2: push __SCT__a@GOTPCREL(%rip)\njmp __x86_indirect_thunk\n1: call 2b\nret"
       ),
       (
-        "jumped into", .stays(.throughThunk),
+        "jumped into", .mayBeCalled(.throughThunk),
         "jmp 1f\n2: push __SCT__a@GOTPCREL(%rip)\njmp __x86_indirect_thunk\n1: call 2b\njmp 2b"
       ),
-      ("a part of the thunk", .stays(.throughThunk), "push __SCT__a@GOTPCREL(%rip)\njmp __x86_indirect_thunk + 1"),
-      ("16 bits", .stays(.throughThunk), "pushw __SCT__a@GOTPCREL(%rip)\njmp __x86_indirect_thunk"),
-      ("a segment", .stays(.throughThunk), ".byte 0x64\npush __SCT__a@GOTPCREL(%rip)\njmp __x86_indirect_thunk"),
+      ("a part of the thunk", .noCall(.passedOn), "push __SCT__a@GOTPCREL(%rip)\njmp __x86_indirect_thunk + 1"),
+      ("16 bits", .mayBeCalled(.throughThunk), "pushw __SCT__a@GOTPCREL(%rip)\njmp __x86_indirect_thunk"),
+      ("a segment", .mayBeCalled(.throughThunk), ".byte 0x64\npush __SCT__a@GOTPCREL(%rip)\njmp __x86_indirect_thunk"),
     ].map { (name: String, verdict: Verdict, code: String) in RewriteCase(name, .x86_64, verdict, code) })
   func whatIsPushedIsReturnedToAtOnce(_ rewrite: RewriteCase) async throws { try await rewrite.check() }
 

@@ -89,7 +89,7 @@ import Testing
   /// A branch with a displacement of eight bits counts from its end, which is nearer than that of others.
   @Test func aShortBranchFromAnotherSectionEnters() async throws {
     try await RewriteCase(
-      "jrcxz", .x86_64, .stays(.notOnEveryPath), "mov __SCT__a@GOTPCREL(%rip), %r11\n.Lcall: call *%r11\nret",
+      "jrcxz", .x86_64, .stays(.notFollowed), "mov __SCT__a@GOTPCREL(%rip), %r11\n.Lcall: call *%r11\nret",
       and: ".section .text.b, \"ax\"\nOTHER\njrcxz .Lcall"
     ).check()
   }
@@ -98,14 +98,14 @@ import Testing
   @Test(
     arguments: ["$s4main", "$middle", "$data", "$x86"].flatMap { name in
       RewriteCase.onBoth(
-        name, .stays(.notOnEveryPath), "LOAD\nnop\n\"\(name)\": BRANCH", and: ".globl \"\(name)\"")
+        name, .stays(.notFollowed), "LOAD\nnop\n\"\(name)\": BRANCH", and: ".globl \"\(name)\"")
     })
   func aSymbolThatBeginsWithADollarIsASymbol(_ rewrite: RewriteCase) async throws { try await rewrite.check() }
 
   /// The data decodes as an instruction that swallows the branch behind it.
   @Test func dataInAnotherFunctionHidesNoBranch() async throws {
     try await RewriteCase(
-      "data", .x86_64, .stays(.notOnEveryPath), Self.loadMiddleBranch,
+      "data", .x86_64, .stays(.notFollowed), Self.loadMiddleBranch,
       and: """
           .type g, %function
         g: OTHER
@@ -128,7 +128,7 @@ import Testing
     let middle = "mov __SCT__a@GOTPCREL(%rip), %r10\n.Lprobe: nop\ncall *%r10\nret"
     let note =
       ".section .note.stapsdt, \"\", %note\n.p2align 2\n.long 8, 24, 3\n.asciz \"stapsdt\"\n.quad .Lprobe, 0, 0"
-    try await RewriteCase("probe", .x86_64, .stays(.notOnEveryPath), middle, and: note).check()
+    try await RewriteCase("probe", .x86_64, .stays(.notFollowed), middle, and: note).check()
     try await RewriteCase("none", .x86_64, .direct, middle).check()
   }
 
@@ -152,7 +152,7 @@ import Testing
   /// The unwind table of a function in another section, whose landing pad is in this one.
   @Test func aLandingPadOfAnotherSectionsFunctionIsEntered() async throws {
     try await RewriteCase(
-      "cold", .x86_64, .stays(.notOnEveryPath),
+      "cold", .x86_64, .stays(.notFollowed),
       "push %rbx\nmov __SCT__a@GOTPCREL(%rip), %rbx\n.Lpad: call __x86_indirect_thunk_rbx\npop %rbx\nret",
       and: """
           .section .text.hot, "ax"
@@ -354,7 +354,7 @@ import Testing
       withLandingPad(
         "a jump there", .stays(.notOnEveryPath), "IF .Lpad\nKEEP\n.LS: THROW\n.LE: ret\n.Lpad: VIA"),
       withLandingPad(
-        "an outlined piece throws", .stays(.notOnEveryPath),
+        "an outlined piece throws", .stays(.notFollowed),
         "KEEP\n.LS: CALLFN OUTLINED_FUNCTION_0\n.LE: ret\n.Lpad: VIA",
         and: ".type OUTLINED_FUNCTION_0, %function\nOUTLINED_FUNCTION_0: LOSE\nTHROW\nret"),
     ].flatMap(\.self))
@@ -362,7 +362,7 @@ import Testing
 
   /// gcc's pushed addresses stand inside of regions; only their call may throw.
   @Test(arguments: [
-    ("push __SCT__b@GOTPCREL(%rip)", Verdict.direct), ("push (%rdx)", .stays(.notOnEveryPath)),
+    ("push __SCT__b@GOTPCREL(%rip)", Verdict.direct), ("push (%rdx)", .stays(.notFollowed)),
   ])
   func aPushMayThrowWhatItsOperandMay(_ push: String, verdict: Verdict) async throws {
     let body = "KEEP\n.LS: jmp 1f\n2: \(push)\njmp __x86_indirect_thunk\n1: call 2b\n.LE: ret\n.Lpad: VIA"

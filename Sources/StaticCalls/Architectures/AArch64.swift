@@ -42,6 +42,13 @@ enum AArch64: Architecture {
 
   static func isOnlyInBranches(_ relocation: Relocation) -> Bool { false }
 
+  static func namesAccessedMemory(
+    _ relocation: Relocation, by instruction: Instruction, in code: Span<UInt8>
+  ) -> Bool {
+    let isTableEntry = [gotLdPrel19, ld64GotOffLo15, ld64GotLo12NC, ld64GotPageLo15].contains(relocation.type)
+    return !isTableEntry && !memoryAccesses(by: instruction, in: code).isEmpty
+  }
+
   static func fieldSize(of relocation: Relocation) -> Int { 4 }
 
   /// Instructions have other relocations.
@@ -188,29 +195,6 @@ enum AArch64: Architecture {
     return nil
   }
 
-  /// Loads and stores with an index, and additions of a constant (Arm ARM C4.1).
-  static func stackPointerChange(by instruction: Instruction, in code: Span<UInt8>) -> Int? {
-    guard let word = code.littleEndian(UInt32.self, at: instruction.offset) else { return nil }
-    let (destination, base) = (word & 31, word >> 5 & 31)
-    if word & 0x1f80_0000 == 0x1100_0000 {  // add, sub with an immediate; with the S bit, register 31 is no stack pointer
-      guard destination == 31, word & 0x2000_0000 == 0 else { return 0 }
-      let amount = Int(word >> 10 & 0xfff) << (word >> 22 & 1 == 1 ? 12 : 0)
-      return base == 31 ? (word & 0x4000_0000 == 0 ? amount : -amount) : nil
-    }
-    // add, sub with an extended register; and, orr, eor with an immediate.
-    if word & 0x1fe0_0000 == 0x0b20_0000, destination == 31, word & 0x2000_0000 == 0 { return nil }
-    if word & 0x1f80_0000 == 0x1200_0000, destination == 31, word & 0x6000_0000 != 0x6000_0000 { return nil }
-    guard word & 0x0a00_0000 == 0x0800_0000, base == 31 else { return 0 }
-    if word & 0x3a00_0000 == 0x2800_0000 {  // pairs
-      guard word & 0x0080_0000 != 0 else { return 0 }
-      let isVector = word & 0x0400_0000 != 0
-      let size = isVector ? 4 << Int(word >> 30) : word & 0x8000_0000 == 0 ? 4 : 8
-      return Int(Int32(bitPattern: word << 10) >> 25) * size
-    }
-    if word & 0x3b20_0400 == 0x3800_0400 { return Int(Int32(bitPattern: word << 11) >> 23) }  // pre- and post-indexed
-    return word & 0x3b00_0000 == 0x3800_0000 || word & 0x3b00_0000 == 0x3900_0000 ? 0 : nil
-  }
-
   /// `nop` and `b`.
   static func isPlaceholder(_ instruction: Instruction, in code: Span<UInt8>) -> Bool {
     if case .jump(.direct) = instruction.flow { return true }
@@ -231,7 +215,7 @@ enum AArch64: Architecture {
   }
 
   /// The register whose number is in five bits of a word; `nil` for `xzr` and `sp`.
-  private static func register(_ word: UInt32, at bit: Int) -> Register? {
+  static func register(_ word: UInt32, at bit: Int) -> Register? {
     let number = Int(word >> UInt32(bit) & 31)
     return number == 31 ? nil : Register(number)
   }
@@ -300,6 +284,8 @@ enum AArch64: Architecture {
   }
 
   static func isThunk(_ symbolName: String) -> Bool { thunkRegister(symbolName) != nil }
+
+  static func returnsToPushed(_ symbolName: String) -> Bool { false }
 
   /// A return through another register than `x30`, or through an `x30` that was not loaded from the stack.
   static func isComputedReturn(_ block: ArraySlice<Instruction>) -> Bool {

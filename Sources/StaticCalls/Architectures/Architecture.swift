@@ -43,11 +43,27 @@ protocol Architecture {
   /// The register that a store takes its address from, alone or together with what its relocation names.
   static func baseOfStore(_ instruction: Instruction, in code: Span<UInt8>) -> Register?
 
+  /// Whether a relocation names the memory that an instruction accesses, and not an address that it computes with, or an entry of the
+  /// global offset table.
+  static func namesAccessedMemory(_ relocation: Relocation, by instruction: Instruction, in code: Span<UInt8>) -> Bool
+
+  /// The accesses to memory that an instruction makes.
+  static func memoryAccesses(by instruction: Instruction, in code: Span<UInt8>) -> [MemoryAccess]
+
+  /// What an instruction does to the stack pointer.
+  static func stackStep(of instruction: Instruction, in code: Span<UInt8>) -> StackStep
+
+  /// The register that an instruction brings an address on the stack into by itself, and the distance from the stack pointer in
+  /// bytes, where that is a constant.
+  static func stackAddress(
+    formedBy instruction: Instruction, in code: Span<UInt8>
+  ) -> (register: Register, distance: Int?)?
+
+  /// The register that compilers let point into a function's stack frame.
+  static var framePointer: Register { get }
+
   /// Where a branch could lead that begins at an offset, whatever the bytes there are meant to be.
   static func possibleBranchTargets(at offset: Int, in code: Span<UInt8>) -> [Int]
-
-  /// By how many bytes an instruction moves the stack pointer, down being negative; `nil` where that is not known.
-  static func stackPointerChange(by instruction: Instruction, in code: Span<UInt8>) -> Int?
 
   /// Whether an instruction is a nop or a direct jump: where data names it, a program may overwrite the one with the other.
   static func isPlaceholder(_ instruction: Instruction, in code: Span<UInt8>) -> Bool
@@ -77,6 +93,9 @@ protocol Architecture {
 
   /// Whether a symbol is a routine that branches to a register or to the address on top of the stack.
   static func isThunk(_ symbolName: String) -> Bool
+
+  /// Whether a thunk goes to the address on top of the stack.
+  static func returnsToPushed(_ symbolName: String) -> Bool
 
   /// Whether the return at the end of a block's instructions goes to an address that the block put on the stack, or into the
   /// register.

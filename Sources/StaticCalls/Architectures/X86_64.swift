@@ -37,6 +37,16 @@ enum X86_64: Architecture {
     [pc8, pc16, pc32, pc64, plt32].contains(relocation.type)
   }
 
+  static func namesAccessedMemory(
+    _ relocation: Relocation, by instruction: Instruction, in code: Span<UInt8>
+  ) -> Bool {
+    guard let memory = instruction.memory, instruction.operation != .loadAddress,
+      ![gotPCRel, gotPCRelX, rexGotPCRelX].contains(relocation.type)
+    else { return false }
+    // In these an absolute address may as well be the other operand.
+    return memory.isProgramCounterRelative || ![.store, .push, .compare].contains(instruction.operation)
+  }
+
   /// `ff 15` and `ff 25` before the field of R_X86_64_GOTPCRELX are a call and a jump: linkers rewrite them for less (psABI, B.2).
   static func isOnlyInBranches(_ relocation: Relocation) -> Bool { relocation.type == gotPCRelX }
 
@@ -223,18 +233,6 @@ enum X86_64: Architecture {
     instruction.destinationSize == 4 && instruction.end == field + 4 && field >= 1 && code[field - 1] & 0xf8 == 0xb8
   }
 
-  static func placeFormed(by instruction: Instruction, in code: Span<UInt8>) -> Int? {
-    guard instruction.operation == .loadAddress, let memory = instruction.memory, memory.isProgramCounterRelative else {
-      return nil
-    }
-    return instruction.end + memory.displacement
-  }
-
-  static func baseOfStore(_ instruction: Instruction, in code: Span<UInt8>) -> Register? {
-    guard let memory = instruction.memory, memory.index == nil, !memory.isSegmented else { return nil }
-    return memory.base
-  }
-
   static func possibleBranchTargets(at offset: Int, in code: Span<UInt8>) -> [Int] {
     switch code[offset] {
     case 0xe8, 0xe9: code.littleEndian(Int32.self, at: offset + 1).map { [offset + 5 + Int($0)] } ?? []
@@ -285,6 +283,8 @@ enum X86_64: Architecture {
       symbolName.hasPrefix($0)
     }
   }
+
+  static func returnsToPushed(_ symbolName: String) -> Bool { symbolName == "__x86_indirect_thunk" }
 
   /// The last instruction before a return that has to do with the top of the stack gives it back. One that writes there, or
   /// moves the stack pointer to a computed place, makes the return a jump.
@@ -416,31 +416,6 @@ enum X86_64: Architecture {
     // Without REX the numbers 4 to 7 stand for ah to bh where a byte is read.
     if rex == 0, number >= 4, position > instruction.offset, code[position] & 1 == 0 { return nil }
     return Register(Int(number))
-  }
-
-  /// `push`, `pop`, and `add`, `sub` and `lea` of a constant.
-  static func stackPointerChange(by instruction: Instruction, in code: Span<UInt8>) -> Int? {
-    let stackPointer = Register(4)
-    if instruction.flow.kind == .call { return 0 }
-    guard instruction.effects.writes.contains(stackPointer) else { return 0 }
-    var position = instruction.offset
-    if code[position] & 0xf0 == 0x40 { position += 1 }
-    let (opcode, rest) = (code[position], instruction.end - position)
-    if rest == 1, opcode & 0xf8 == 0x50 { return -8 }
-    // `pop %rsp` takes the stack pointer from memory.
-    if rest == 1, opcode & 0xf8 == 0x58 { return code[instruction.offset] == 0x5c ? nil : 8 }
-    guard position > instruction.offset, code[instruction.offset] == 0x48, rest >= 3 else { return nil }
-    func value(at offset: Int) -> Int? {
-      instruction.end - offset == 1
-        ? code.littleEndian(Int8.self, at: offset).map { Int($0) }
-        : code.littleEndian(Int32.self, at: offset).map { Int($0) }
-    }
-    switch (opcode, code[position + 1]) {
-    case (0x83, 0xc4), (0x81, 0xc4): return value(at: position + 2)
-    case (0x83, 0xec), (0x81, 0xec): return value(at: position + 2).map { -$0 }
-    case (0x8d, 0x64), (0x8d, 0xa4): return code[position + 2] == 0x24 ? value(at: position + 3) : nil
-    default: return nil
-    }
   }
 
   /// SDM, NOP: 90, 66 90, 0f 1f /0.

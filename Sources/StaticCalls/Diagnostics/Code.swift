@@ -48,6 +48,9 @@ public enum Code: String, CaseIterable, Sendable {
   case staleKey = "SC052"
   case severalRelocations = "SC053"
   case ownTrampoline = "SC054"
+  case unknownInstruction = "SC055"
+  case keptOnStack = "SC056"
+  case notFollowed = "SC057"
 
   case tableSection = "SC101"
   case missingEntry = "SC102"
@@ -81,11 +84,8 @@ public enum Code: String, CaseIterable, Sendable {
 
   /// The message for a call of `callName` that stays behind, or for a use of its trampoline's address; `through` is what the call goes through,
   /// or the register that gets the address.
-  func describe(_ kind: CallKind?, through: String, of callName: String) -> String {
+  func describe(callThrough through: String, of callName: String) -> String {
     switch self {
-    case _ where kind == nil && isAboutIndirectCall:
-      "the address of \(callName)\(through == "address" ? "" : " in \(through)") is not followed"
-        + (reasonToStay.map { ": \($0)" } ?? "")
     case _ where reasonToStay != nil, .throughTable, .throughRegister, .throughThunk:
       "call through \(through == "GOT" ? "the GOT" : through) to \(callName) stays indirect"
         + (reasonToStay.map { ": \($0)" } ?? "")
@@ -93,6 +93,14 @@ public enum Code: String, CaseIterable, Sendable {
     case .undecoded: "a reference to \(callName) stands in bytes that cannot be decoded"
     default: "\(through) refers to \(callName)"
     }
+  }
+
+  /// The message for an address of `callName` that may be called: at `branch`, or, where that is `nil`, in code that is not known.
+  func describe(addressIn register: String, of callName: String, reaching branch: String?) -> String {
+    let address = "the address of \(callName)" + (register == "address" ? "" : " in \(register)")
+    let reason = reasonToStay.map { ": \($0)" } ?? ""
+    return branch.map { "\(address) may be called at \($0) and stays indirect\(reason)" }
+      ?? "\(address) may be called in code that is not known\(reason)"
   }
 
   /// Whether it says why an indirect call stays as it is.
@@ -118,6 +126,9 @@ public enum Code: String, CaseIterable, Sendable {
     case .staleKey: "the key may change between load and call"
     case .severalRelocations: "the instruction has several relocations"
     case .ownTrampoline: "the object defines the trampoline"
+    case .unknownInstruction: "an instruction between load and call is not known"
+    case .keptOnStack: "the address is kept on the stack in between"
+    case .notFollowed: "the address cannot be followed there"
     default: nil
     }
   }
@@ -524,9 +535,38 @@ public enum Code: String, CaseIterable, Sendable {
       Text(
         "the trampoline's address is stored in memory",
         """
-        The code writes the trampoline's address to memory: a variable, a structure, or, without optimisation, a stack slot. A call through
-        memory that the program can write is not followed. It works and goes through the trampoline.
+        The code writes the trampoline's address to memory: a variable, or a structure. That is no call. One through memory that the
+        program can write works, and goes through the trampoline. Where the function itself may read the address back and call it, the
+        code is SC056.
+        """)
+    case .unknownInstruction:
+      Text(
+        "an instruction between the load of the address and the call is not known",
+        """
+        A register gets the trampoline's address and is called further down, and in between stands an instruction of which staticcall
+        does not know for certain what it changes. If it leaves the register alone, the call goes through the trampoline. It
+        works, and is not patched.
+        """,
+        help:
+        "`staticcall list --disassemble` and `objdump -d` show the code; an instruction that compilers use is worth a report."
+      )
+    case .keptOnStack:
+      Text(
+        "the address is kept on the stack between its load and the call",
+        """
+        The trampoline's address is written to the stack, and a call may get it from there: without optimisation, in an array of
+        functions, or where the compiler had no register left. What is in memory is not followed. The call works, goes through
+        the trampoline, and is not patched.
         """, help: "Compile with optimisation, or call __SCT__name(...), not a pointer to it.")
+    case .notFollowed:
+      Text(
+        "the address may get to a call, and is not followed there",
+        """
+        A register gets the trampoline's address, and a call further down may go through it: over a call of a function that leaves the register
+        alone (-fipa-ra), from where control comes in a way that is not seen (the label of an asm goto, an address in a table), or
+        after a computation. Nobody proves that it is this address and no other. The call works, goes through whatever the register
+        holds, and is not patched.
+        """)
     default: nil
     }
   }

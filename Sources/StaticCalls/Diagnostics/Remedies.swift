@@ -60,8 +60,10 @@ extension Code {
       sentence(
         "leave out --no-rewrite", compile(\.directCalls).map { "\($0) and \(Self.plainCall)" } ?? Self.plainCall,
         joinedBy: ", or ")
-    case .noRoom, .registerInUse, .entered, .unwindInfo, .unboundedJump, .undecodedFunction, .unreadableTables:
+    case .noRoom, .registerInUse, .entered, .unwindInfo, .unboundedJump, .undecodedFunction, .unreadableTables,
+      .notFollowed:
       sentence(plain, Self.plainCall, joinedBy: ", and ")
+    case .unknownInstruction: sentence(plain, Self.plainCall, joinedBy: ", and ") + commonHelp
     case .notOnEveryPath: sentence("call __SCT__name(...) in each branch of the code", plain, joinedBy: ", and ")
     case .largePositionIndependent: compile(\.smallModel).map { sentence($0, joinedBy: "") } ?? []
     case .unpatchableBranch:

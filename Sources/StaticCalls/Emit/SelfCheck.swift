@@ -25,6 +25,8 @@ func selfCheck(
   let errors =
     try TableVerification(of: outcome, in: edited.object, options).findings.filter { $0.severity == .error }
     + SectionVerification(of: outcome, in: edited.object).findings.filter { placement.contains($0.code) }
+    // References that nothing became of.
+    + outcome.findings.filter { $0.code == .selfCheck }
   if errors.isEmpty { return }
   throw Refusal(
     [Diagnostic(.selfCheck, .error, "the new table is wrong (a bug in staticcall)", help: Code.selfCheck.help)]

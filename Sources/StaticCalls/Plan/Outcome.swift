@@ -104,14 +104,18 @@ extension Survey {
   /// that could be made direct.
   func callsLeft(in object: borrowing ObjectFile, includingConvertible: Bool = false) -> [Diagnostic] {
     var all = findings
+    let places = reached.isEmpty ? nil : places(in: object)
     for site in sites {
       // Made only for those that are reported: a name may be long.
       var name: String { trampoline(of: site).displayName }
       let (code, message): (Code, String)
       switch site.status {
-      case .direct, .leftOut, .left(.addressTaken), .left(.storedAddress): continue
+      case .direct, .leftOut, .noCall: continue
       case .left(.sharedAddress): (code, message) = (.sharedAddress, describeCallOfSharedAddress(site))
-      case .left(let reason): (code, message) = (reason, reason.describe(site.kind, through: site.through, of: name))
+      case .left(let reason) where site.kind == nil && reason != .undecoded:
+        let branch = reached[site.position].flatMap { places?.locate($0, of: site.section, object).description }
+        (code, message) = (reason, reason.describe(addressIn: site.through, of: name, reaching: branch))
+      case .left(let reason): (code, message) = (reason, reason.describe(callThrough: site.through, of: name))
       case .convertible:
         guard includingConvertible else { continue }
         let through = site.through == "GOT" ? "the GOT" : site.through

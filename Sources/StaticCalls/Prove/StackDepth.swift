@@ -21,7 +21,11 @@ enum StackDepth {
   private static func change(
     by instruction: Instruction, _ contents: Span<UInt8>, _ object: borrowing ObjectFile
   ) -> Int? {
-    architecture(of: object.machine).stackPointerChange(by: instruction, in: contents)
+    if instruction.effects == .unknown { return nil }
+    switch architecture(of: object.machine).stackStep(of: instruction, in: contents) {
+    case .moved(let bytes): return bytes
+    case .unknown: return nil
+    }
   }
 
   /// The depth at the start of each block, in bytes; `nil` where it is not known, or not the same on every way.

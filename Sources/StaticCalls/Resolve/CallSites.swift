@@ -16,6 +16,11 @@ struct CallSite: Sendable {
   var status: Status
   /// What the branch goes through, for people: `direct`, `GOT`, `%rbx`, a thunk's name.
   var through: String
+  /// Whether it counts as a reference in the ``Account``: not data, and not a branch whose address an instruction loads that counts
+  /// itself.
+  var isReference = true
+  /// Whether a relocation of it leads to the trampoline.
+  var isRelocated = true
 
   enum Status: Equatable, Sendable {
     /// A direct branch that belongs into the table.
@@ -24,8 +29,10 @@ struct CallSite: Sendable {
     case leftOut
     /// An indirect branch that is going to be direct. Most sites are direct, and have no room for one.
     indirect case convertible(Rewrite)
-    /// A branch that reaches the trampoline and is none that a runtime could patch, or a use of the address; with the reason.
+    /// A branch that reaches the trampoline and is none that a runtime could patch, or an address that may be called; with the reason.
     case left(Code)
+    /// A use of the address that is no call.
+    case noCall(NonCall)
   }
 }
 
@@ -39,7 +46,7 @@ extension CallSite {
       site.offset = rewrite.offset
       site.length = rewrite.length
       return site
-    case .leftOut, .left: return nil
+    case .leftOut, .left, .noCall: return nil
     }
   }
 
@@ -62,22 +69,26 @@ extension Array {
 
 /// Turns the references of an object into call sites, decoding no more than each reference needs.
 struct CallSiteResolver: ~Copyable {
-  private let architecture: any Architecture.Type
+  let architecture: any Architecture.Type
   private let index: TrampolineIndex
-  private var code: CodeReader
-  private(set) var sites: [CallSite] = []
+  var code: CodeReader
+  var sites: [CallSite] = []
+  /// References that no site of their own stands for.
+  var records = ReferenceRecords()
+  /// Branches that addresses may get to, by the places of the sites that stand for the addresses.
+  var reached: [SitePosition: SectionOffset] = [:]
   /// Addresses that are no trampoline's start: branches beside one.
   private(set) var findings: [Finding] = []
   /// Loads that are dead once the convertible branches are direct.
-  private(set) var deadLoads: [CodeEdit] = []
-  private var indirect: IndirectUses
+  var deadLoads: [CodeEdit] = []
+  var indirect: IndirectUses
   private let options: Options
   /// Whether addresses are followed; else direct branches are all that is wanted.
-  private let followsAddresses: Bool
+  let followsAddresses: Bool
   /// The calls and jumps through the global offset table in one instruction that were decided on, as offsets in the section at hand.
-  private var tableBranches: Set<Int> = []
+  private(set) var tableBranches: Set<Int> = []
   /// Uses of addresses by something else than a direct branch, in the section at hand, by the start of their stretch of code.
-  private var uses: [Int: [Use]] = [:]
+  var uses: [Int: [Use]] = [:]
 
   /// Prepares to resolve references in `sections`.
   init(
@@ -125,8 +136,9 @@ struct CallSiteResolver: ~Copyable {
   mutating func resolveData(_ reference: Reference) {
     guard let trampoline = trampoline(reference, targetOffset: reference.relocation.addend) else { return }
     add(
-      reference.section, reference.relocation.offset.rawValue, 8, nil, .d, trampoline, .left(.addressTaken),
+      reference.section, reference.relocation.offset.rawValue, 8, nil, .d, trampoline, .noCall(.data),
       through: "data")
+    sites[sites.count - 1].isReference = false
   }
 
   private func field(of reference: Reference, _ object: borrowing ObjectFile) -> RelocatedField {
@@ -158,7 +170,7 @@ struct CallSiteResolver: ~Copyable {
       guard
         let trampoline = trampoline(
           reference, targetOffset: architecture.targetOffset(of: relocation, instructionEnd: end))
-      else { return }
+      else { return records.pass(over: reference) }
       addUnpatchable(
         section, instruction?.offset ?? relocation.offset.rawValue, end, instruction?.flow.kind, trampoline)
     case .other: try resolveUse(reference, object)
@@ -195,7 +207,9 @@ struct CallSiteResolver: ~Copyable {
         return try resolveUse(reference, object)
       }
       if around.hasOperandSizePrefix {
-        guard let trampoline = directTarget(reference, branchEnd: bytes.upperBound) else { return }
+        guard let trampoline = directTarget(reference, branchEnd: bytes.upperBound) else {
+          return records.pass(over: reference)
+        }
         add(
           section, around.offset, around.length, kind, .e, trampoline, .left(.operandSizePrefix),
           through: "66-prefixed branch")
@@ -210,7 +224,7 @@ struct CallSiteResolver: ~Copyable {
       decoded.flow.isDirectBranch
     else { return try resolveUse(reference, object) }
     guard let trampoline = directTarget(reference, branchEnd: bytes.upperBound) else {
-      reportMiss(reference, at: bytes.lowerBound)
+      reportMiss(reference, bytes)
       return
     }
     if reference.isShared {
@@ -236,16 +250,19 @@ struct CallSiteResolver: ~Copyable {
   }
 
   /// A branch that names a trampoline's symbol and lands beside it is no call of it, whatever else it is.
-  private mutating func reportMiss(_ reference: Reference, at offset: Int) {
-    guard case .trampoline(let number) = reference.target else { return }
+  private mutating func reportMiss(_ reference: Reference, _ branch: Range<Int>) {
+    guard case .trampoline(let number) = reference.target else { return records.pass(over: reference) }
+    records.add(
+      ReferenceRecords.Load(
+        section: reference.section, bytes: branch, trampoline: number, status: .left(.besideTrampoline)))
     findings.append(
       Finding(
-        .besideTrampoline, .warning, section: reference.section, offset: SectionOffset(offset),
+        .besideTrampoline, .warning, section: reference.section, offset: SectionOffset(branch.lowerBound),
         "branch to an address beside \(index.trampolines[number].displayName)'s trampoline is no call of it"))
   }
 
   /// The trampoline at a distance from what the relocation names.
-  private func trampoline(_ reference: Reference, targetOffset: Int64) -> Int? {
+  func trampoline(_ reference: Reference, targetOffset: Int64) -> Int? {
     switch reference.target {
     case .trampoline(let number), .key(let number): targetOffset == 0 ? number : nil
     case .section(let section): index.trampoline(in: section, at: Int(targetOffset))
@@ -254,7 +271,7 @@ struct CallSiteResolver: ~Copyable {
 
   /// The trampoline that a reference most likely means, where the instruction around it is not known and with it not how far
   /// the addend is off.
-  private func trampolineMeant(_ reference: Reference) -> Int? {
+  func trampolineMeant(_ reference: Reference) -> Int? {
     switch reference.target {
     case .trampoline(let number), .key(let number): number
     case .section:
@@ -267,105 +284,6 @@ struct CallSiteResolver: ~Copyable {
     _ section: SectionIndex, _ start: Int, _ end: Int, _ kind: CallKind?, _ trampoline: Int
   ) {
     add(section, start, end - start, kind ?? .tail, .e, trampoline, .left(.unpatchableBranch), through: "short branch")
-  }
-
-  // MARK: Everything else
-
-  private mutating func resolveUse(
-    _ reference: Reference, _ object: borrowing ObjectFile
-  ) throws(ObjectFileError) {
-    guard followsAddresses else { return }
-    let relocation = reference.relocation
-    let section = reference.section
-    let offset = relocation.offset.rawValue
-    guard let stretch = try code.stretch(around: offset, in: section, object) else {
-      // A literal pool, or a table beside the code; the function around it may call what it loads from there.
-      addInData(reference, .addressTaken)
-      let start = try code.stretch(holding: offset, in: section, object).range.lowerBound
-      uses[start, default: []] += []
-      return
-    }
-    guard let position = stretch.position(of: offset) else {
-      addInData(reference, .undecoded)
-      return
-    }
-    uses[stretch.range.lowerBound, default: []].append(Use(reference: reference, position: position))
-  }
-
-  /// A use of a trampoline's address by the instruction at a position of its stretch.
-  private struct Use {
-    var reference: Reference
-    var position: Int
-  }
-
-  /// Follows the addresses that instructions use, one function at a time.
-  private mutating func resolveUses(
-    in section: SectionIndex, role: SectionRole, _ object: borrowing ObjectFile
-  ) throws(ObjectFileError) {
-    let uses = uses.sorted { $0.key < $1.key }
-    self.uses = [:]
-    for (start, uses) in uses {
-      let stretch = try code.stretch(holding: start, in: section, object)
-      let rewriter = try indirect.rewriter(for: stretch, role: role, &code, object)
-      guard let rewriter else {
-        for use in uses { addUse(use, stretch.instructions[use.position], .addressTaken, object) }
-        continue
-      }
-      sites += rewriter.sites.filter { !tableBranches.contains($0.offset.rawValue) }
-      deadLoads += rewriter.deadLoads
-      let branches = Set(rewriter.sites.map(\.offset.rawValue))
-      for use in uses {
-        let instruction = stretch.instructions[use.position]
-        guard !branches.contains(instruction.offset), !rewriter.usedLoads.contains(instruction.offset) else { continue }
-        if let site = pushedSite(use, instruction, rewriter, object) {
-          sites.append(site)
-          continue
-        }
-        let isStored = instruction.operation == .store || rewriter.storedLoads.contains(instruction.offset)
-        // Where the code behind it is not known, nobody can say that the address is not called.
-        let reason = rewriter.isUndecoded ? Code.undecodedFunction : isStored ? .storedAddress : .addressTaken
-        addUse(use, instruction, reason, object)
-      }
-    }
-  }
-
-  private func pushedSite(
-    _ use: Use, _ instruction: Instruction, _ rewriter: Rewriter, _ object: borrowing ObjectFile
-  ) -> CallSite? {
-    let relocation = use.reference.relocation
-    guard case .push(let shape) = architecture.use(of: instruction, relocation),
-      let trampoline = trampoline(
-        use.reference, targetOffset: architecture.targetOffset(of: relocation, instructionEnd: instruction.end))
-    else { return nil }
-    return rewriter.pushedSite(at: use.position, shape: shape, trampoline: trampoline, object)
-  }
-
-  /// Lists the use of an address that no branch was seen to go to.
-  private mutating func addUse(_ use: Use, _ instruction: Instruction, _ reason: Code, _ object: borrowing ObjectFile) {
-    let relocation = use.reference.relocation
-    let target = architecture.targetOffset(of: relocation, instructionEnd: instruction.end)
-    if case .key = use.reference.target { return }
-    guard let trampoline = trampoline(use.reference, targetOffset: target) else { return }
-    let section = use.reference.section
-    let definition = object.withContents(of: section) {
-      architecture.definition(by: instruction, relocation, in: $0)
-    }
-    switch architecture.use(of: instruction, relocation) {
-    case .part, .push: break
-    case .other(let shape):
-      add(
-        section, instruction.offset, instruction.length, nil, definition?.shape ?? shape, trampoline, .left(reason),
-        through: definition.map { architecture.name(of: $0.register) } ?? "address")
-    }
-  }
-
-  /// Lists an address that stands among the code and is no part of a known instruction.
-  private mutating func addInData(_ reference: Reference, _ reason: Code) {
-    if case .key = reference.target { return }
-    guard let trampoline = trampolineMeant(reference) else { return }
-    add(
-      reference.section, reference.relocation.offset.rawValue, 4, nil, architecture.shapeInData(reference.relocation),
-      trampoline, .left(reason), through: "data in code")
   }
 
   // MARK: Branches without relocation
@@ -392,6 +310,7 @@ struct CallSiteResolver: ~Copyable {
       } else {
         addUnpatchable(section, instruction.offset, instruction.end, instruction.flow.kind, trampoline)
       }
+      markUnrelocated()
     }
     for offset in branches.undecoded {
       findings.append(
@@ -401,7 +320,7 @@ struct CallSiteResolver: ~Copyable {
     }
   }
 
-  private mutating func add(
+  mutating func add(
     _ section: SectionIndex, _ offset: Int, _ length: Int, _ kind: CallKind?, _ shape: Shape, _ trampoline: Int,
     _ status: CallSite.Status, through: String
   ) {
@@ -410,6 +329,9 @@ struct CallSiteResolver: ~Copyable {
         section: section, offset: SectionOffset(offset), length: length, kind: kind, shape: shape,
         trampoline: trampoline, status: status, through: through))
   }
+
+  /// Marks the last site as one whose branch the assembler resolved.
+  private mutating func markUnrelocated() { sites[sites.count - 1].isRelocated = false }
 }
 
 extension ControlFlow {

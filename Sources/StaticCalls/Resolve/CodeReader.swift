@@ -118,14 +118,30 @@ struct CodeReader: ~Copyable {
     return stretch
   }
 
+  /// Where the code between labels ends that an offset lies in; `nil` for a section whose labels are not known.
+  mutating func end(
+    ofCodeAt offset: Int, in section: SectionIndex, _ object: borrowing ObjectFile
+  ) throws(ObjectFileError) -> Int? {
+    guard sections.contains(section) else { return nil }
+    return labels(of: section, around: offset, object)
+      .stretch(around: offset, in: section, size: object[section].contentSize).upperBound
+  }
+
   /// The symbol that a relocation inside an instruction names.
   mutating func relocatedSymbol(
     in instruction: Instruction, _ section: SectionIndex, _ object: borrowing ObjectFile
   ) throws(ObjectFileError) -> SymbolIndex? {
+    try relocation(in: instruction, section, object)?.symbol
+  }
+
+  /// The first relocation inside an instruction.
+  mutating func relocation(
+    in instruction: Instruction, _ section: SectionIndex, _ object: borrowing ObjectFile
+  ) throws(ObjectFileError) -> Relocation? {
     let relocations = try relocations(of: section, in: instruction.offset..<instruction.end, object)
     let position = relocations.partitionPoint { $0.offset >= instruction.offset }
     guard position < relocations.count, relocations[position].offset < instruction.end else { return nil }
-    return relocations[position].relocation.symbol
+    return relocations[position].relocation
   }
 
   /// A direct branch and the offset in its own section that it leads to.

@@ -213,7 +213,7 @@ extension CallSite {
   var mayHaveEntry: Bool {
     switch status {
     case .direct, .leftOut, .left(.sharedAddress): true
-    case .convertible, .left: false
+    case .convertible, .left, .noCall: false
     }
   }
 

@@ -54,8 +54,8 @@ struct IndirectBranches {
   private(set) var all: [IndirectBranch] = []
   /// Positions of instructions that leave a trampoline's or key's address, or a part of one, in a register and do nothing else.
   private(set) var addressLoads: [Int] = []
-  /// Section offsets of the loads of an address that is then stored in memory.
-  private(set) var storedLoads: Set<Int> = []
+  /// Instructions that load a trampoline's address from a constant, by their positions, with the trampolines' numbers.
+  private(set) var constantLoads: [Int: Int] = [:]
   /// Section offsets of the loads of a key's word that something else than a branch looks at.
   private(set) var testedLoads: Set<Int> = []
 
@@ -64,7 +64,7 @@ struct IndirectBranches {
     var all: [IndirectBranch] = []
     var addressLoads: [Int] = []
     var testedLoads: Set<Int> = []
-    var storedLoads: Set<Int> = []
+    var constantLoads: [Int: Int] = [:]
     try proof.propagation.forEach(code, object) { position, registers throws(ObjectFileError) in
       let instruction = code.instructions[position]
       if let branch = try Self.branch(at: position, proof, registers, object) {
@@ -73,6 +73,11 @@ struct IndirectBranches {
       }
       let made = try evaluator.value(madeBy: position, code, registers, object)
       if let made, made.value.belongsToCall { addressLoads.append(position) }
+      if let made, case .callee(let callee) = made.value, callee.shape == .m11,
+        callee.loads.contains(instruction.offset)
+      {
+        constantLoads[position] = callee.trampoline
+      }
       // Copying the word on is no look at it.
       if let made, case .callee(let callee) = made.value, callee.isKeyWord { return }
       // A callee may look at its arguments.
@@ -80,13 +85,12 @@ struct IndirectBranches {
       for register in registers.held.intersection(instruction.effects.reads.union(passed)).members {
         guard let callee = registers[register].possibleCallee else { continue }
         if callee.isKeyWord { testedLoads.formUnion(callee.loads) }
-        if instruction.operation == .store { storedLoads.formUnion(callee.loads) }
       }
     }
     self.all = all
     self.addressLoads = addressLoads
     self.testedLoads = testedLoads
-    self.storedLoads = storedLoads
+    self.constantLoads = constantLoads
   }
 
   private static func branch(

@@ -12,6 +12,14 @@ struct IndirectUses: ~Copyable {
   /// Collected when first needed: most objects have only direct calls.
   private var named: NamedPlaces?
   private var entrances: Entrances?
+  private var kept: KeptRegisters
+
+  /// What is known of the trampolines' addresses in a function.
+  enum Finding {
+    /// No branch of the function is given one; what becomes of each, by the position of the instruction that makes it.
+    case handedOn([Int: NonCall])
+    case followed(Rewriter)
+  }
 
   init(
     _ index: TrampolineIndex, _ sections: Set<SectionIndex>, keepsAddressesInData: Bool, _ options: Options,
@@ -19,29 +27,37 @@ struct IndirectUses: ~Copyable {
   ) {
     self.keepsAddressesInData = keepsAddressesInData
     locations = Locations(architecture(of: object.machine), index)
+    kept = KeptRegisters(locations.architecture)
     self.options = options
     self.sections = sections
   }
 
-  /// Decides on the indirect branches of the function that takes `stretch`; `nil` where none of them goes to a trampoline.
-  mutating func rewriter(
-    for stretch: DecodedStretch, role: SectionRole, _ code: inout CodeReader, _ object: borrowing ObjectFile
-  ) throws(ObjectFileError) -> Rewriter? {
+  /// Decides on the indirect branches of the function that takes `stretch`.
+  mutating func examine(
+    _ stretch: DecodedStretch, role: SectionRole, _ code: inout CodeReader, _ object: borrowing ObjectFile
+  ) throws(ObjectFileError) -> Finding {
     let all = try code.relocations(of: stretch.section, in: stretch.range, object)
     let first = all.partitionPoint { $0.offset >= stretch.range.lowerBound }
     let end = all.partitionPoint { $0.offset >= stretch.range.upperBound }
     // The entrances take decoding all code there is, many times what the rest takes.
     if !keepsAddressesInData, entrances == nil,
-      !CarriedAddresses(in: stretch, all[first..<end], locations, object).mayReachBranch
+      let uses = try CarriedAddresses(in: stretch, all[first..<end], locations, &kept, &code, object).uses
     {
-      return nil
+      return .handedOn(uses)
     }
     let entrances = try collectEntrances(&code, object)
     let evaluator = Evaluator(
       architecture: locations.architecture, locations: locations,
       functionStarts: entrances.named.functionStarts)
     let proof = try FunctionProof(stretch, all[first..<end], entrances, evaluator, object)
-    return try Rewriter(proof, entrances, role: role, options, object)
+    return .followed(try Rewriter(proof, entrances, role: role, options, object))
+  }
+
+  /// Says what may become of addresses in a function that was examined.
+  mutating func follow(
+    _ loads: [FollowedAddresses.Load], _ rewriter: Rewriter, _ code: inout CodeReader, _ object: borrowing ObjectFile
+  ) throws(ObjectFileError) -> FollowedAddresses {
+    try FollowedAddresses(loads, rewriter, &kept, &code, object)
   }
 
   private mutating func collectEntrances(

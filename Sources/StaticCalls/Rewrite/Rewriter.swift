@@ -3,7 +3,9 @@ import ObjectFile
 
 /// Decides, for the indirect branches of one function that may reach a trampoline, which become direct, and how.
 struct Rewriter {
-  private let proof: FunctionProof
+  let proof: FunctionProof
+  /// The branches that may reach a trampoline, as far as values were followed; one for each site.
+  let branches: IndirectBranches
   private let entrances: Entrances
   private let options: Options
   private let role: SectionRole
@@ -11,10 +13,6 @@ struct Rewriter {
   private(set) var sites: [CallSite] = []
   /// Loads that are dead once the branches are direct, as edits that turn them into nops.
   private(set) var deadLoads: [CodeEdit] = []
-  /// The instructions that load an address which is then stored in memory, as section offsets.
-  private(set) var storedLoads: Set<Int> = []
-  /// The instructions that complete an address which some branch goes to, as section offsets.
-  private(set) var usedLoads: Set<Int> = []
   private var liveness: Liveness
   /// The section offsets of code that moves to make room.
   private var moved: [Range<Int>] = []
@@ -31,15 +29,10 @@ struct Rewriter {
     self.options = options
     self.role = role
     liveness = Liveness(proof)
-    let branches = try IndirectBranches(proof, object)
-    for branch in branches.all { usedLoads.formUnion(branch.callee.loads) }
-    storedLoads = branches.storedLoads
+    branches = try IndirectBranches(proof, object)
     decide(branches, object)
     removeDeadLoads(branches.addressLoads, object)
   }
-
-  /// Whether a part of the function cannot be decoded.
-  var isUndecoded: Bool { proof.obstacle == .undecoded }
 
   private var section: SectionIndex { code.section }
 
@@ -90,7 +83,7 @@ struct Rewriter {
       switch table.status(entrances.named, role: role, options, architecture, object) {
       case .convertible(let rewrite): return .rewritten(rewrite)
       case .left(let reason): return .left(reason)
-      case .direct, .leftOut: return .left(.throughTable)
+      case .direct, .leftOut, .noCall: return .left(.throughTable)
       }
     }
     let bytes = instruction.offset..<instruction.end
@@ -211,14 +204,14 @@ struct Rewriter {
 
   // MARK: Pushed addresses
 
-  /// What becomes of a trampoline's address that an instruction pushes.
-  func pushedSite(at position: Int, shape: Shape, trampoline: Int, _ object: borrowing ObjectFile) -> CallSite {
+  /// What becomes of a trampoline's address that an instruction pushes for a thunk; `nil` where the push is no part of gcc's idiom.
+  func pushedSite(at position: Int, shape: Shape, trampoline: Int, _ object: borrowing ObjectFile) -> CallSite? {
     let instruction = code.instructions[position]
+    guard let idiom = PushIdiom(at: position, proof, entrances, object) else { return nil }
     var site = CallSite(
       section: section, offset: SectionOffset(instruction.offset), length: instruction.length, kind: .call,
       shape: shape,
       trampoline: trampoline, status: .left(.throughThunk), through: "pushed address")
-    guard let idiom = PushIdiom(at: position, proof, entrances, object) else { return site }
     site.kind = idiom.isCall ? .call : .tail
     guard role != .leftOut, options.rewritesCalls else { return site }
     if let obstacle = proof.obstacle {
