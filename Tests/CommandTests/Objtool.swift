@@ -3,7 +3,15 @@ import TestSupport
 
 /// The Linux kernel's own tool for static calls, as Debian packages it.
 enum Objtool {
-  static let program = "/usr/lib/linux-kbuild-6.1/tools/objtool/objtool"
+  private static let oldest = "/usr/lib/linux-kbuild-6.1/tools/objtool/objtool"
+
+  /// That of Linux 6.1 (Debian 12), or else the one that is there.
+  static let program: String = {
+    if tool(oldest) != nil { return oldest }
+    let directories = (try? FileManager.default.contentsOfDirectory(atPath: "/usr/lib")) ?? []
+    return directories.filter { $0.hasPrefix("linux-kbuild-") }.sorted()
+      .map { "/usr/lib/\($0)/tools/objtool/objtool" }.last { tool($0) != nil } ?? oldest
+  }()
 
   static let isInstalled = tool(program) != nil
 

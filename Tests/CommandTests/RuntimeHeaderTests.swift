@@ -107,51 +107,59 @@ struct RuntimeHeaderTests {
     #expect(run.errors.contains("a static call needs a function, not a pointer to one"), "\(run.errors)")
   }
 
-  /// Types that do not come out as 0, or cannot: in C++ all of them.
-  @Test(
-    arguments: dialects.filter(\.isCPlusPlus),
-    [
-      "double(double)", "float(int)", "long double(float)", "unsigned __int128(const char *, ...)",
-      "double _Complex(int)",
-      "structure(int)", "number(int)", "vector(int)", "int &(int)", "int structure::*(int)", "double(int) noexcept",
-    ])
-  func aTypeThatCannotBeZeroIsAnError(_ dialect: Dialect, _ type: String) async throws {
+  /// Compiles `use` for each type, in one file, and expects the message at each.
+  private func expectRefusals(
+    _ types: [String], _ use: String, message: String, _ dialect: Dialect, location: SourceLocation = #_sourceLocation
+  ) async throws {
     let scratch = try Scratch()
-    let types = """
-      struct structure { int member; };
-      struct number { operator int() const; };
-      typedef int vector __attribute__((vector_size(8)));
+    let head =
+      Self.definitions + """
+        struct structure { int member; };
+        typedef int vector __attribute__((vector_size(8)));
+        \(dialect.isCPlusPlus ? "struct number { operator int() const; };" : "")
 
-      """
-    for use in [
-      "DEFINE_STATIC_CALL_RET0(bad, TYPE)", "DECLARE_STATIC_CALL(bad, TYPE); auto bad = STATIC_CALL_RET0(bad)",
-    ] {
-      let source = Self.definitions + types + use.replacing("TYPE", with: type) + ";\n"
-      let run = try await compile(source, dialect, ["-Wno-pedantic"], in: scratch)
-      #expect(run.status == 1)
+        """
+    let uses = types.enumerated().map { index, type in
+      use.replacing("TYPE", with: type).replacing("NAME", with: "bad\(index)") + ";\n"
+    }
+    let run = try await compile(head + uses.joined(), dialect, ["-Wno-pedantic"], in: scratch)
+    #expect(run.status == 1, sourceLocation: location)
+    #expect(run.errors.contains(message), "\(run.errors)", sourceLocation: location)
+    let first = head.count { $0 == "\n" } + 1
+    for index in types.indices {
       #expect(
-        run.errors.contains("a static call that returns 0 needs functions that return an integer"), "\(run.errors)")
+        run.errors.contains("a.\(dialect.isCPlusPlus ? "cpp" : "c"):\(first + index):"),
+        "\(types[index])\n\(run.errors)",
+        sourceLocation: location)
     }
   }
 
+  /// Both ways to ask for 0.
+  private func expectNoZero(_ types: [String], _ dialect: Dialect) async throws {
+    let message = "a static call that returns 0 needs functions that return an integer of at most 64 bits"
+    try await expectRefusals(types, "DEFINE_STATIC_CALL_RET0(NAME, TYPE)", message: message, dialect)
+    try await expectRefusals(
+      types, "DECLARE_STATIC_CALL(NAME, TYPE); void *NAME = (void *)STATIC_CALL_RET0(NAME)", message: message, dialect)
+  }
+
+  @Test(arguments: dialects.filter(\.isCPlusPlus))
+  func aTypeThatCannotBeZeroIsAnError(_ dialect: Dialect) async throws {
+    try await expectNoZero(
+      [
+        "double(double)", "float(int)", "long double(float)", "unsigned __int128(const char *, ...)",
+        "double _Complex(int)", "structure(int)", "number(int)", "vector(int)", "int &(int)", "int structure::*(int)",
+        "double(int) noexcept",
+      ], dialect)
+  }
+
   /// In C before C23, where no parameter is promoted.
-  @Test(
-    arguments: dialects.filter { ["c11", "c17"].contains($0.standard) },
-    [
-      "double(double)", "float(int)", "long double(const char *, long)", "__int128(long, long, long)",
-      "unsigned __int128(void)", "double _Complex(int)",
-    ])
-  func aTypeThatCSeesCannotBeZeroIsAnError(_ dialect: Dialect, _ type: String) async throws {
-    let scratch = try Scratch()
-    for use in [
-      "DEFINE_STATIC_CALL_RET0(bad, TYPE)", "DECLARE_STATIC_CALL(bad, TYPE); void *bad = STATIC_CALL_RET0(bad)",
-    ] {
-      let source = Self.definitions + use.replacing("TYPE", with: type) + ";\n"
-      let run = try await compile(source, dialect, ["-Wno-pedantic"], in: scratch)
-      #expect(run.status == 1)
-      #expect(
-        run.errors.contains("a static call that returns 0 needs functions that return an integer"), "\(run.errors)")
-    }
+  @Test(arguments: dialects.filter { ["c11", "c17"].contains($0.standard) })
+  func aTypeThatCSeesCannotBeZeroIsAnError(_ dialect: Dialect) async throws {
+    try await expectNoZero(
+      [
+        "double(double)", "float(int)", "long double(const char *, long)", "__int128(long, long, long)",
+        "unsigned __int128(void)", "double _Complex(int)",
+      ], dialect)
   }
 
   @Test(arguments: dialects)
@@ -173,12 +181,11 @@ struct RuntimeHeaderTests {
     #expect((run.status, run.errors) == (0, ""))
   }
 
-  @Test(arguments: dialects.filter { $0.standard != "gnu2x" }, ["int(int)", "void *(void)", "double(double)"])
-  func whatDoesNothingReturnsNothing(_ dialect: Dialect, _ type: String) async throws {
-    let scratch = try Scratch()
-    let run = try await compile(Self.definitions + "DEFINE_STATIC_CALL_NULL(bad, \(type));\n", dialect, in: scratch)
-    #expect(run.status == 1)
-    #expect(run.errors.contains("a static call that does nothing needs functions that return void"), "\(run.errors)")
+  @Test(arguments: dialects.filter { $0.standard != "gnu2x" })
+  func whatDoesNothingReturnsNothing(_ dialect: Dialect) async throws {
+    try await expectRefusals(
+      ["int(int)", "void *(void)", "double(double)"], "DEFINE_STATIC_CALL_NULL(NAME, TYPE)",
+      message: "a static call that does nothing needs functions that return void", dialect)
   }
 
   @Test(arguments: dialects)
