@@ -4,7 +4,7 @@ import Testing
 
 /// Files that objtool accepts in silence, damages or does nothing for, and what staticcall does with them.
 @Suite(
-  .enabled(if: Objtool.isInstalled, "linux-kbuild-6.1 is not installed"),
+  .enabled(if: Objtool.isInstalled, "objtool (Debian: linux-kbuild-6.1 or later) is not installed"),
   .enabled(if: havePython, "python3-pyelftools is not installed"))
 struct ObjtoolFileTests {
   private let scratch: Scratch
