@@ -9,11 +9,13 @@ RUNTIME = Sources/StaticCallRuntime
 RUNTIME_BUILD ?= .build/runtime
 FUZZ_SECONDS ?= 120
 FUZZ_WORK ?= .build/fuzz
+# What `make debian12` and `make debian13` run in there: a demonstration and all tests, unless it is said.
+COMMAND ?=
 # libFuzzer without its main function, from the toolchain.
 FUZZER = $(wildcard $(dir $(realpath $(shell command -v swiftc)))../lib/clang/*/lib/*/libclang_rt.fuzzer_no_main-$(shell uname -m).a)
 
 .PHONY: help deps build demo test lint format parity equality coverage equivalence random mutants instructions hostile fuzz kill-test bench \
-  account suites compare-builds release runtime install install-runtime stress clean
+  account suites compare-builds release runtime install install-runtime stress debian12 debian13 clean
 
 help:
 	@echo 'make demo      install what is missing, build, and show staticcall at work on a small program'
@@ -41,6 +43,7 @@ help:
 	@echo 'make fuzz      coverage-guided fuzzing, FUZZ_SECONDS=$(FUZZ_SECONDS) for each of the fuzzers; work in FUZZ_WORK=$(FUZZ_WORK)'
 	@echo 'make bench     time against cp and objtool, count instructions, and measure what a call costs; VMLINUX=PATH of a vmlinux.o'
 	@echo 'make deps      install the Debian packages that are missing'
+	@echo 'make debian13  `make demo` and `make test`, or COMMAND, in a bare Debian 13; make debian12 in a bare Debian 12 (as root, with debootstrap)'
 	@echo 'make clean     remove everything that was built'
 
 deps:
@@ -192,6 +195,12 @@ bench: deps release
 
 stress: deps release
 	/usr/bin/python3 Scripts/runtime-stress.py --staticcall $(STATICCALL_RELEASE)
+
+debian12:
+	@Scripts/in-debian bookworm $(COMMAND)
+
+debian13:
+	@Scripts/in-debian trixie $(COMMAND)
 
 clean:
 	rm -rf .build

@@ -40,7 +40,7 @@ MEMORY_RUNS = 3
 LARGE_RUNS = 7  # of what takes long
 MEMORY_FACTOR = 3  # old file, new file, and what they are copied from, all in the page cache
 MANY_SECTIONS = 70_000
-OBJTOOLS = "/usr/lib/linux-kbuild-6.1*/tools/objtool/objtool"
+OBJTOOLS = "/usr/lib/linux-kbuild-*/tools/objtool/objtool"
 PR_SET_CHILD_SUBREAPER = 36
 
 # A command to measure: `prepare` runs before each start, untimed; `baseline` is the title it is compared with.
@@ -341,9 +341,11 @@ def find_objtool(given):
         return program(given)
     found = sorted(glob.glob(OBJTOOLS))
     if not found:
-        print(f"bench: objtool SKIPPED: no {OBJTOOLS} (Debian: linux-kbuild-6.1)", file=sys.stderr)
+        print(f"bench: objtool SKIPPED: no {OBJTOOLS} (Debian: linux-kbuild-6.1 or later)", file=sys.stderr)
         return None
-    return found[-1]
+    # Since Linux 6.12 this is a script for the kernel's makefiles, and the program stands beside it.
+    real = found[-1] + ".real-x86"
+    return real if os.path.exists(real) else found[-1]
 
 
 def main():

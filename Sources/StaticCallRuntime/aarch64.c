@@ -14,6 +14,8 @@
 #include <sys/auxv.h>
 #include <sys/mman.h>
 
+#include "include/static_call.h"
+
 #ifndef PROT_BTI
 #define PROT_BTI 0x10
 #endif
@@ -60,6 +62,35 @@ void static_call_set_target(uintptr_t site, uintptr_t target) {
   uint32_t offset = (uint32_t)(target - site) >> 2 & ~BRANCH_MASK;
   *instruction(site) = (*instruction(site) & BRANCH_MASK) | offset;
   __builtin___clear_cache((char *)site, (char *)site + 4);
+}
+
+/* valgrind.h, PLAT_arm64_linux: the request in x4, an answer in x3. */
+void static_call_ask_valgrind(const uintptr_t request[6]) {
+  __asm__ volatile(
+      "mov x3, #0\n\t"
+      "mov x4, %0\n\t"
+      "ror x12, x12, #3\n\t"
+      "ror x12, x12, #13\n\t"
+      "ror x12, x12, #51\n\t"
+      "ror x12, x12, #61\n\t"
+      "orr x10, x10, x10"
+      :
+      : "r"(request)
+      : "memory", "x3", "x4");
+}
+
+/* In all registers that results come in (AAPCS64, 6.9). */
+long static_call_return0(void) {
+  __asm__ volatile(
+      "mov x1, #0\n\t"
+      "movi v0.2d, #0\n\t"
+      "movi v1.2d, #0\n\t"
+      "movi v2.2d, #0\n\t"
+      "movi v3.2d, #0"
+      :
+      :
+      : "x1", "v0", "v1", "v2", "v3");
+  return 0;
 }
 
 /* Code with landing pads for indirect branches (BTI) is mapped so that the processor checks them, and must stay so. */

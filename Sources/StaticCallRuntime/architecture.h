@@ -30,6 +30,12 @@ bool static_call_reaches(uintptr_t site, uintptr_t target);
 /* Changes the target of a changeable branch, in a page that can be written. */
 void static_call_set_target(uintptr_t site, uintptr_t target);
 
+/*
+ * Makes a client request of Valgrind's: its number and five arguments. That is a sequence of instructions that no compiler emits, and that
+ * changes nothing where a processor executes it.
+ */
+void static_call_ask_valgrind(const uintptr_t request[6]);
+
 /* The mprotect(2) flags, beside those of the program header, that the code of a program or shared object is mapped with. */
 int static_call_code_protection(const struct dl_phdr_info *object);
 

@@ -11,6 +11,7 @@
  * - An update ends with a barrier that makes every processor of the process fetch its instructions anew (membarrier(2),
  *   SYNC_CORE). One before the change makes them see what the caller wrote for the new function: on AArch64 nothing else orders that
  *   before a new branch. Where the kernel has no such barrier, nothing is patched.
+ * - Valgrind executes translations of the code, which it keeps. It is told of each change.
  *
  * Each program and shared object has its own copy of all this, with its own table, keys and lock.
  */
@@ -84,8 +85,6 @@ static uint64_t updates, failures;
 
 void static_call_return(void) {}
 
-long static_call_return0(void) { return 0; }
-
 /* Patching. The lock is held. */
 
 static bool is_patchable(const struct static_call_place *place) {
@@ -139,6 +138,12 @@ static int make_writable(size_t count) {
   return 0;
 }
 
+/* Has Valgrind translate code anew: its client request VG_USERREQ__DISCARD_TRANSLATIONS (valgrind.h). Elsewhere nothing happens. */
+static void discard_translations(uintptr_t start, uintptr_t size) {
+  const uintptr_t request[6] = {0x1002, start, size};
+  static_call_ask_valgrind(request);
+}
+
 static int membarrier(int command) { return (int)syscall(SYS_membarrier, command, 0, 0); }
 
 /*
@@ -150,7 +155,10 @@ static void aim(struct static_call_place *some, size_t count, void (*func)(void)
     struct static_call_place *place = &some[i];
     if (!is_patchable(place)) continue;
     uintptr_t target = wanted(place, func ? func : place->key->func);
-    if (static_call_branch_target(place->site) != target) static_call_set_target(place->site, target);
+    if (static_call_branch_target(place->site) != target) {
+      static_call_set_target(place->site, target);
+      discard_translations(place->site, static_call_branch_length(place->site));
+    }
     place->state = target == place->original ? STATIC_CALL_OUT_OF_RANGE : STATIC_CALL_PATCHED;
   }
 }

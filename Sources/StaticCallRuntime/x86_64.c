@@ -9,6 +9,7 @@
 
 #define _GNU_SOURCE
 #include "architecture.h"
+#include "include/static_call.h"
 
 #define CACHE_LINE 64
 
@@ -47,6 +48,32 @@ void static_call_set_target(uintptr_t site, uintptr_t target) {
   int32_t value = (int32_t)(target - (displacement + sizeof value));
   /* One instruction: a compiler may split a store that is not aligned. */
   __asm__ volatile("movl %0, (%1)" : : "r"(value), "r"(displacement) : "memory");
+}
+
+/* valgrind.h, PLAT_amd64_linux: the request in rax, an answer in rdx. */
+void static_call_ask_valgrind(const uintptr_t request[6]) {
+  uintptr_t answer = 0;
+  __asm__ volatile(
+      "rolq $3, %%rdi\n\t"
+      "rolq $13, %%rdi\n\t"
+      "rolq $61, %%rdi\n\t"
+      "rolq $51, %%rdi\n\t"
+      "xchgq %%rbx, %%rbx"
+      : "+d"(answer)
+      : "a"(request)
+      : "cc", "memory");
+}
+
+/* In all registers that results come in (psABI, 3.2.3), but those of the x87. */
+long static_call_return0(void) {
+  __asm__ volatile(
+      "xorl %%edx, %%edx\n\t"
+      "pxor %%xmm0, %%xmm0\n\t"
+      "pxor %%xmm1, %%xmm1"
+      :
+      :
+      : "cc", "rdx", "xmm0", "xmm1");
+  return 0;
 }
 
 int static_call_code_protection(const struct dl_phdr_info *object) {

@@ -160,7 +160,9 @@ struct InlineCallsTests {
     #expect(run.output.contains("[SC102]") || run.output.contains("[SC115]"), "\(run.output)")
   }
 
-  @Test(.enabled(if: Objtool.isInstalled, "linux-kbuild-6.1 is not installed"), arguments: Linker.allCases)
+  @Test(
+    .enabled(if: Objtool.isInstalled, "objtool (Debian: linux-kbuild-6.1 or later) is not installed"),
+    arguments: Linker.allCases)
   func objtoolsTablesBreakTheLinkOrTheTable(_ linker: Linker) async throws {
     let scratch = try Scratch()
     let objects = try await #require(Self.objects[Build(target: .x86_64, layout: .linux)]).value.write(to: scratch)

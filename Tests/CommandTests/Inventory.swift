@@ -17,6 +17,8 @@ struct Inventory {
   var symbols: [String] = []
   /// Each relocation without the symbol's number, below the name of its section.
   var relocations: [String] = []
+  /// What `.llvm_addrsig` names.
+  var significant: [String] = []
 
   init(of object: String) async throws {
     let bytes = try TestSupport.bytes(of: object)
@@ -33,6 +35,9 @@ struct Inventory {
       } else if words.count >= 3, words[0].count == 16, words[2].hasPrefix("R_"), source != Self.tableRelocations {
         relocations.append("\(source) \(words[0]) \(words.dropFirst(2).joined(separator: " "))")
       }
+    }
+    if sections.contains(where: { $0.name == ".llvm_addrsig" }) {
+      significant = try ElfBytes(file: object).addressSignificant()
     }
     guard !sections.isEmpty, !symbols.isEmpty else {
       throw ToolFailure(description: "readelf's text is not understood:\n\(text)")
@@ -83,11 +88,12 @@ struct Inventory {
       differences += other.relocations.without(relocations).map { "new relocation: \($0)" }
       differences.append("the relocations changed")
     }
+    if significant != other.significant { differences.append("\(significant) are now \(other.significant)") }
     return differences
   }
 
-  /// Sections that hold symbols' numbers or names; what they say is compared as text.
-  private static let indexed: Set = ["SYMTAB", "STRTAB", "RELA", "LOOS+0xfff4c03"]
+  /// Sections that hold symbols' numbers or names; what they say is compared as text. binutils 2.44 has a name for the last.
+  private static let indexed: Set = ["SYMTAB", "STRTAB", "RELA", "LOOS+0xfff4c03", "LLVM_ADDRSIG"]
 }
 
 extension [String] {

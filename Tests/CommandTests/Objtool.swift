@@ -3,7 +3,16 @@ import TestSupport
 
 /// The Linux kernel's own tool for static calls, as Debian packages it.
 enum Objtool {
-  static let program = "/usr/lib/linux-kbuild-6.1/tools/objtool/objtool"
+  /// That of Linux 6.1 (Debian 12), or else of the newest kernel. There `objtool` itself is a script for the kernel's makefiles.
+  static let program: String = {
+    let oldest = "linux-kbuild-6.1"
+    let directories = (try? FileManager.default.contentsOfDirectory(atPath: "/usr/lib")) ?? []
+    let found = directories.filter { $0.hasPrefix("linux-kbuild-") }.sorted { $0 == oldest || $1 != oldest && $0 > $1 }
+    let programs = (found.isEmpty ? [oldest] : found).flatMap { directory in
+      ["objtool.real-x86", "objtool"].map { "/usr/lib/\(directory)/tools/objtool/\($0)" }
+    }
+    return programs.first { tool($0) != nil } ?? programs[0]
+  }()
 
   static let isInstalled = tool(program) != nil
 

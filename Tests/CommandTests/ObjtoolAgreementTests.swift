@@ -3,7 +3,7 @@ import Testing
 
 /// Where objtool is right, the two tools write the same entries.
 @Suite(
-  .enabled(if: Objtool.isInstalled, "linux-kbuild-6.1 is not installed"),
+  .enabled(if: Objtool.isInstalled, "objtool (Debian: linux-kbuild-6.1 or later) is not installed"),
   .enabled(if: havePython, "python3-pyelftools is not installed"))
 struct ObjtoolAgreementTests {
   struct Sample: Sendable, CustomTestStringConvertible {

@@ -3,7 +3,7 @@ import Testing
 
 /// Code for which objtool writes a wrong table or none, most often with exit code 0, and what staticcall does with it.
 @Suite(
-  .enabled(if: Objtool.isInstalled, "linux-kbuild-6.1 is not installed"),
+  .enabled(if: Objtool.isInstalled, "objtool (Debian: linux-kbuild-6.1 or later) is not installed"),
   .enabled(if: havePython, "python3-pyelftools is not installed"))
 struct ObjtoolDifferenceTests {
   struct Sample: Sendable, CustomTestStringConvertible {

@@ -4,7 +4,7 @@ import Testing
 
 /// Files that objtool accepts in silence, damages or does nothing for, and what staticcall does with them.
 @Suite(
-  .enabled(if: Objtool.isInstalled, "linux-kbuild-6.1 is not installed"),
+  .enabled(if: Objtool.isInstalled, "objtool (Debian: linux-kbuild-6.1 or later) is not installed"),
   .enabled(if: havePython, "python3-pyelftools is not installed"))
 struct ObjtoolFileTests {
   private let scratch: Scratch
@@ -87,7 +87,12 @@ struct ObjtoolFileTests {
     #expect(objtool.errors.contains("can't find static_call_key symbol"))
     let elf = try ElfBytes(file: theirs)
     #expect(elf[section: try elf.section(".static_call_sites"), .length] == 16, "a table of two entries")
-    #expect(elf[section: try elf.section(".rela.static_call_sites"), .length] == 24, "with one relocation")
+    // Linux 6.12 leaves the records of the others, of the type that does nothing.
+    let records = try elf.section(".rela.static_call_sites")
+    let relocations = (0..<Int(elf[section: records, .length]) / 24).filter {
+      elf[relocation: $0, of: records, .type] != 0
+    }
+    #expect(relocations.count == 1, "with one relocation")
     // Nobody downstream notices.
     #expect(try await run("ld", ["-r", "-o", scratch.file("linked.o"), theirs]).status == 0)
 

@@ -4,7 +4,7 @@ import Testing
 
 /// Both tools insert a section symbol where the code has none, and the symbols behind it get other numbers. What else in the
 /// file counts symbols must follow.
-@Suite(.enabled(if: Objtool.isInstalled, "linux-kbuild-6.1 is not installed"))
+@Suite(.enabled(if: Objtool.isInstalled, "objtool (Debian: linux-kbuild-6.1 or later) is not installed"))
 struct ObjtoolSymbolTests {
   private let scratch: Scratch
 

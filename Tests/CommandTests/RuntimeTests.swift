@@ -198,6 +198,76 @@ struct RuntimeTests {
     #expect((unloaded.status, unloaded.output, unloaded.errors) == (0, "ended\n", ""))
   }
 
+  /// Tools of Valgrind.
+  static let valgrindTools = ["memcheck", "helgrind", "drd", "none", "callgrind"]
+
+  /// It executes translations, and keeps them until it is told to make them anew.
+  @Test(.enabled(if: tool("valgrind") != nil, "valgrind is not installed"), arguments: valgrindTools)
+  func updatesTakeEffectUnderValgrind(_ valgrindTool: String) async throws {
+    let scratch = try Scratch()
+    let program = try await RuntimeBuild(target: .x86_64).build(["program.c", "elsewhere.c"], in: scratch)
+    let valgrind = ["-q", "--tool=\(valgrindTool)", "--error-exitcode=9"]
+    let run = try await run("valgrind", valgrind + [program], in: scratch.path)
+    #expect((run.status, run.errors) == (0, ""))
+    #expect(run.output.hasSuffix("others 0\n") && !run.output.contains("patched 0"), "\(run.output)")
+  }
+
+  @Test(.enabled(if: tool("valgrind") != nil, "valgrind is not installed"), arguments: ["memcheck", "none"])
+  func sharedObjectsComeAndGoUnderValgrind(_ valgrindTool: String) async throws {
+    let scratch = try Scratch()
+    var library = RuntimeBuild(target: .x86_64, options: ["-fPIC"])
+    library.linkOptions = ["-shared"]
+    let object = try await library.build(["library.c"], in: scratch, to: "library.so")
+    let loader = try await RuntimeBuild(target: .x86_64).build(["loader.c"], in: scratch, to: "loader")
+    library.options = ["-Wno-prio-ctor-dtor", "-fPIC", "-DSHARED"]
+    let ending = try await library.build(["ending.c"], in: scratch, to: "ending.so")
+    let caller = try await RuntimeBuild(target: .x86_64).build(["call-check.c"], in: scratch, to: "caller")
+    let valgrind = ["-q", "--tool=\(valgrindTool)", "--error-exitcode=9"]
+    let loaded = try await run("valgrind", valgrind + [loader, object], in: scratch.path)
+    #expect((loaded.status, loaded.errors) == (0, ""))
+    #expect(loaded.output.hasSuffix("loaded 50 times\n"), "\(loaded.output)")
+    let unloaded = try await run("valgrind", valgrind + [caller, ending], in: scratch.path)
+    #expect((unloaded.status, unloaded.output, unloaded.errors) == (0, "ended\n", ""))
+  }
+
+  /// The instructions by which Valgrind is told are those of its own header.
+  @Test(
+    .enabled(if: tool("/usr/bin/valgrind") != nil, "valgrind is not installed"),
+    arguments: [(Target.x86_64, "xchg"), (.aarch64, "orr")])
+  func valgrindIsToldInItsOwnWords(_ target: Target, _ last: String) async throws {
+    let scratch = try Scratch()
+    let source = """
+      #include <valgrind/valgrind.h>
+      void discard(void *start, unsigned long size) { VALGRIND_DISCARD_TRANSLATIONS(start, size); }
+
+      """
+    try scratch.write(source.utf8, to: "told.c")
+    let file = "\(packageRoot)/Sources/StaticCallRuntime/\(target.rawValue).c"
+    try await require(
+      target.gcc, ["-O2", "-idirafter", "/usr/include", "-c", scratch.file("told.c"), "-o", scratch.file("told.o")])
+    try await require(target.gcc, ["-O2", "-c", file, "-o", scratch.file("runtime.o")])
+    var sequences: [[String]] = []
+    for object in ["told.o", "runtime.o"] {
+      let text = try await require(target.objdump, ["-d", "--no-show-raw-insn", scratch.file(object)])
+      let instructions = text.split(separator: "\n").compactMap {
+        $0.contains(":\t") ? $0.split(separator: "\t").dropFirst().joined(separator: " ") : nil
+      }
+      let first = try #require(instructions.firstIndex { $0.hasPrefix("ro") })
+      sequences.append(Array(instructions[first..<first + 5]))
+    }
+    #expect(sequences[0] == sequences[1])
+    #expect(sequences[0].last?.hasPrefix(last) == true, "\(sequences)")
+  }
+
+  /// Whatever registers a result comes in: what C does not see is no less 0.
+  @Test(arguments: Target.allCases)
+  func registersOfResultsAreZero(_ target: Target) async throws {
+    let scratch = try Scratch()
+    let program = try await RuntimeBuild(target: target).build(["zeros.c"], in: scratch)
+    let run = try await target.run(program)
+    #expect((run.status, run.output, run.errors) == (0, "all 0\n", ""))
+  }
+
   @Test func guardedCodeStaysGuarded() async throws {
     let scratch = try Scratch()
     var build = RuntimeBuild(target: .aarch64, options: ["-fPIC", "-mbranch-protection=standard"])

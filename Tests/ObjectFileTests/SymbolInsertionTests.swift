@@ -67,9 +67,9 @@ struct SymbolInsertionTests {
     let edited = try EditedFile(plan, of: path, target)
     try await edited.expectSound(newSymbols: count)
     #expect(try edited.after.symbol("signature") != elf.symbol("signature"))
-    let significant = try addressSignificant(edited.after)
+    let significant = try edited.after.addressSignificant()
     #expect(significant == ["caller", "signature"])
-    #expect(significant == (try addressSignificant(elf)))
+    #expect(significant == (try elf.addressSignificant()))
   }
 
   @Test(arguments: Target.allCases)
@@ -109,8 +109,8 @@ struct SymbolInsertionTests {
     try await edited.expectSound(newSymbols: 1)
     let moved = elf.name(ofSymbol: first)
     #expect(try edited.after.symbol(moved) >= 128)
-    #expect(try addressSignificant(edited.after) == addressSignificant(elf))
-    #expect(try addressSignificant(elf).contains(moved))
+    #expect(try edited.after.addressSignificant() == elf.addressSignificant())
+    #expect(try elf.addressSignificant().contains(moved))
   }
 
   @Test(arguments: Target.allCases)
@@ -139,21 +139,5 @@ struct SymbolInsertionTests {
     var plan = EditPlan()
     plan.localSymbols = [try elf.newSectionSymbol(".text")]
     #expect(editError(plan, on: path)?.kind == .damaged)
-  }
-
-  /// The names in an object's SHT_LLVM_ADDRSIG section, sorted.
-  private func addressSignificant(_ elf: ElfBytes) throws -> [String] {
-    let bytes = elf.contents(ofSection: try elf.section(".llvm_addrsig"))
-    var names: [String] = []
-    var (number, shift) = (0, 0)
-    for byte in bytes {
-      number |= Int(byte & 0x7f) << shift
-      shift += 7
-      if byte & 0x80 == 0 {
-        names.append(elf.name(ofSymbol: number))
-        (number, shift) = (0, 0)
-      }
-    }
-    return names.sorted()
   }
 }

@@ -130,6 +130,21 @@ public struct ElfBytes: Sendable {
     return index
   }
 
+  /// The names of the symbols that the object's `.llvm_addrsig` lists, in ULEB128 numbers, sorted.
+  public func addressSignificant() throws -> [String] {
+    var names: [String] = []
+    var (number, shift) = (0, 0)
+    for byte in contents(ofSection: try section(".llvm_addrsig")) {
+      number |= Int(byte & 0x7f) << shift
+      shift += 7
+      if byte & 0x80 == 0 {
+        names.append(name(ofSymbol: number))
+        (number, shift) = (0, 0)
+      }
+    }
+    return names.sorted()
+  }
+
   /// The index of the symbol with a name.
   public func symbol(_ name: String) throws -> Int {
     guard let index = (1..<symbolCount).first(where: { self.name(ofSymbol: $0) == name }) else {

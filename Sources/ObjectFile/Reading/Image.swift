@@ -91,14 +91,15 @@ import SystemPackage
     }
   }
 
-  /// The offset of the first occurrence of `needle` in `range`, or `nil`. `range` must lie inside the image.
+  /// The offset of the first occurrence of `needle`, which is not empty, in `range`, or `nil`. `range` must lie inside the image.
   func firstOffset(of needle: [UInt8], in range: Range<Int>) -> Int? {
     precondition(range.lowerBound >= 0 && range.upperBound <= count, "a search outside the image")
     // SAFETY: the range was checked in the line above; memmem reads nothing beyond it.
     return unsafe needle.withUnsafeBytes { pattern in
-      guard let found = unsafe memmem(base + range.lowerBound, range.count, pattern.baseAddress, pattern.count) else {
-        return nil
-      }
+      // glibc 2.41 and later declares that no pointer is null.
+      guard let first = pattern.baseAddress,
+        let found = unsafe memmem(base + range.lowerBound, range.count, first, pattern.count)
+      else { return nil }
       return unsafe UnsafeRawPointer(found) - UnsafeRawPointer(base)
     }
   }
