@@ -1,3 +1,4 @@
+import ObjectFile
 public import StaticCalls
 public import SystemPackage
 
@@ -9,6 +10,8 @@ public struct VerificationReport: Sendable {
   public private(set) var skippedFiles = 0
   /// The same for members of archives.
   public private(set) var skippedMembers = 0
+  /// Files that thin archives name and that were reported.
+  private var seen: Set<FileIdentity> = []
   /// Whether warnings make the run fail.
   public let isStrict: Bool
 
@@ -18,7 +21,9 @@ public struct VerificationReport: Sendable {
   public mutating func add(_ path: FilePath, _ result: Result<Verification?, Refusal>) {
     switch result {
     case .success(nil): skippedFiles += 1
-    case .success(let verification?):
+    case .success(var verification?):
+      // Archives may name the same object.
+      verification.subjects.removeAll { subject in subject.file.map { !seen.insert($0).inserted } ?? false }
       skippedMembers += verification.skippedMembers
       files.append((path, .success(verification)))
     case .failure(let refusal): files.append((path, .failure(refusal)))
@@ -107,8 +112,16 @@ public struct VerificationReport: Sendable {
   /// What could not be checked is not in it: see ``complaints``.
   public func text(alwaysWithSummary: Bool) -> String {
     var text = ""
+    var bitcode = subjects.filter { $0.kind == .bitcode && !$0.isUnchecked }.map(\.name)
     for subject in subjects where !subject.isUnchecked {
-      for diagnostic in subject.diagnostics { text += diagnostic.text(for: subject.name) }
+      var name = subject.name
+      if subject.kind == .bitcode {
+        // All of it has the same: one line, with the first name.
+        if bitcode.isEmpty { continue }
+        if bitcode.count > 1 { name += " and \(count(bitcode.count - 1, "other"))" }
+        bitcode = []
+      }
+      for diagnostic in subject.diagnostics { text += diagnostic.text(for: name) }
     }
     let codes = Set(subjects.filter { !$0.isUnchecked }.flatMap(\.diagnostics).map(\.code.rawValue)).sorted()
     if !codes.isEmpty { text += "To read on: \(codes.map { "staticcall explain \($0)" }.joined(separator: ", "))\n" }
