@@ -9,6 +9,11 @@ extension AArch64 {
     return PatchableBranch(kind: word >> 31 == 1 ? .call : .tail, length: 4, target: offset + distance)
   }
 
+  /// GNU ld and mold write a `nop`; others let the branch lead to the next instruction.
+  static func isErasedBranch(at offset: Int, in code: Span<UInt8>) -> Bool {
+    code.littleEndian(UInt32.self, at: offset) == 0xd503_201f
+  }
+
   /// An entry of a PLT (`adrp x16`, `ldr x17`, `add x16`, `br x17`), or a veneer: `adrp x16`, `add x16`, `br x16`; `ldr x16` of the
   /// address behind `br x16`; `ldr x16`, `adr x17`, `add x16, x16, x17`, `br x16` and the distance behind it; a plain `b`.
   static func stubTarget(at offset: Int, in code: Span<UInt8>, address: UInt64) -> StubTarget? {

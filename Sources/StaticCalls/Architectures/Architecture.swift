@@ -96,6 +96,9 @@ protocol Architecture {
   /// A direct branch that a runtime can retarget and that begins at an offset, whatever the bytes there are meant to be.
   static func patchableBranch(at offset: Int, in code: Span<UInt8>) -> PatchableBranch?
 
+  /// Whether what linkers put in the place of a branch to an undefined weak function is at an offset.
+  static func isErasedBranch(at offset: Int, in code: Span<UInt8>) -> Bool
+
   /// Where a linker's stub goes that begins at an offset: an entry of a PLT, a veneer; `nil` where the code is none that is known.
   /// `address` is that of the first byte of `code`.
   static func stubTarget(at offset: Int, in code: Span<UInt8>, address: UInt64) -> StubTarget?

@@ -305,7 +305,8 @@ enum X86_64: Architecture {
   static func patchableBytes(of branch: Instruction, in code: Span<UInt8>) -> Range<Int>? {
     for length in [5, 6] where length <= branch.length {
       let start = branch.end - length
-      guard let (kind, field) = nearBranch(at: start, in: code), kind == branch.flow.kind, field + 4 == branch.end else {
+      guard let (kind, field) = nearBranch(at: start, in: code), kind == branch.flow.kind, field + 4 == branch.end
+      else {
         continue
       }
       return start..<branch.end

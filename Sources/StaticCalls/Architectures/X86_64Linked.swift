@@ -21,6 +21,8 @@ extension X86_64 {
     return PatchableBranch(kind: kind, length: field + 4 - offset, target: field + 4 + Int(displacement))
   }
 
+  static func isErasedBranch(at offset: Int, in code: Span<UInt8>) -> Bool { false }
+
   /// `jmp *slot(%rip)`, behind `endbr64` and with the prefix `bnd` where control-flow protection wants them (x86-64 psABI, "Procedure
   /// Linkage Table"). lld's with retpolines loads `r11` and jumps to the code that returns there (`-z retpolineplt`), or calls it
   /// where symbols are bound late.

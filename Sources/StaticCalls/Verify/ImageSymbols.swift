@@ -6,9 +6,10 @@ struct ImageSymbols {
   /// Names of static calls, without their prefixes, by the address of a trampoline; by that of a key.
   private(set) var trampolines: [UInt64: Set<String>] = [:]
   private(set) var keys: [UInt64: Set<String>] = [:]
-  /// Names of static calls whose trampolines this image does not define, and those of them that may be nowhere (weak).
+  /// Names of static calls whose trampolines this image refers to, and does not define.
   private(set) var imported: Set<String> = []
-  private(set) var weak: Set<String> = []
+  /// Those that are somewhere: here, or, unless the reference is weak, in another image.
+  private var present: Set<String> = []
   /// What a linker put in between and gave a name: entries of a PLT, veneers, corrections of errata. By address.
   private(set) var stubs: Set<UInt64> = []
   /// Thunks that branch to a register, by address; routines that return to an address on the stack.
@@ -51,9 +52,11 @@ struct ImageSymbols {
             stubs.insert(symbol.value)
           } else if isDefined {
             trampolines[symbol.value, default: []].insert(SpecialNames.withoutVersion(call))
+            present.insert(SpecialNames.withoutVersion(call))
           } else {
             imported.insert(SpecialNames.withoutVersion(call))
-            if symbol.binding == .weak { weak.insert(SpecialNames.withoutVersion(call)) }
+            // mold makes a weak one local that is nowhere.
+            if symbol.binding == .global { present.insert(SpecialNames.withoutVersion(call)) }
           }
         case .key(let call) where isDefined && symbol.type != SymbolType.threadLocal:
           keys[symbol.value, default: []].insert(SpecialNames.withoutVersion(call))
@@ -89,8 +92,10 @@ struct ImageSymbols {
     tables = starts.compactMap { name, start in
       stops[name].flatMap { stop in start < stop ? start..<stop : nil }
     }
-    weak.subtract(trampolines.values.reduce(into: Set()) { $0.formUnion($1) })
   }
+
+  /// Whether the trampolines of some static calls may be nowhere: undefined weak symbols, of which some linkers leave no trace.
+  func mayBeNowhere(_ calls: Set<String>) -> Bool { calls.isDisjoint(with: present) }
 
   /// The function that begins at or before an address and reaches it.
   func function(at address: UInt64) -> (name: String, start: UInt64)? {

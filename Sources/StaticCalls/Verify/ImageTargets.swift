@@ -55,6 +55,20 @@ struct ImageTargets {
     return []
   }
 
+  /// Whether a branch to an address leads to no function: to address 0, or to an entry of a PLT that nobody fills in. (GNU ld 2.40 aims the
+  /// latter, in a static-pie program, one byte beside its slot; it is never called.)
+  func leadsNowhere(_ address: UInt64, _ image: borrowing LinkedImage) -> Bool {
+    if address == 0 { return true }
+    guard let segment = image.segment(at: address), segment.isExecutable else { return false }
+    let start = segment.addresses.lowerBound
+    let target = image.withContents(of: segment) {
+      architecture.stubTarget(at: Int(address - start), in: $0, address: start)
+    }
+    guard case .memory(let slot) = target else { return false }
+    return relocations[slot] == nil
+      && image.section(at: address).map { isProcedureLinkageTable(image.name(of: $0)) } ?? false
+  }
+
   private mutating func findSlots(_ image: borrowing LinkedImage) -> [UInt64: Set<String>] {
     var found: [UInt64: Set<String>] = [:]
     for (address, relocation) in relocations {

@@ -119,7 +119,11 @@ struct ImageVerification: ~Copyable {
     }
     let offset = Int(entry.site - segment.addresses.lowerBound)
     let branch = image.withContents(of: segment) { architecture.patchableBranch(at: offset, in: $0) }
-    guard let branch else { return fail(.wrongOpcode, "is not at a branch that a runtime can patch") }
+    guard let branch else {
+      let isErased = image.withContents(of: segment) { architecture.isErasedBranch(at: offset, in: $0) }
+      if isErased, let keys = symbols.keys[entry.key], symbols.mayBeNowhere(keys) { return }
+      return fail(.wrongOpcode, "is not at a branch that a runtime can patch")
+    }
     let target = segment.addresses.lowerBound &+ UInt64(bitPattern: Int64(branch.target))
     if let (code, fault) = fault(of: judgement, isCallOfItsKey: isCall(of: entry, target, image)) {
       return fail(code, fault)
@@ -177,8 +181,8 @@ struct ImageVerification: ~Copyable {
       return fail(.keyMismatch, "names the key of \(list(keys)), and the branch calls \(list(called))")
     }
     if targets.contents(at: entry.key, image) == target { return }
-    // Where a weak trampoline is nowhere, linkers let the branch lead to address 0, or to the next instruction.
-    if !keys.isDisjoint(with: symbols.weak), target == 0 || target == following { return }
+    // Linkers let a call of an undefined weak function lead to address 0, or to the next instruction.
+    if symbols.mayBeNowhere(keys), target == following || targets.leadsNowhere(target, image) { return }
     let place = symbols.function(at: target)?.name ?? "0x\(String(target, radix: 16))"
     fail(
       .noTrampoline,

@@ -108,7 +108,8 @@ struct IndirectImageCalls {
       for register in held.keys where instruction.effects.writes.contains(register) { held[register] = nil }
       if let content { held[content.register] = content.content }
       // What does not come from here is of no interest.
-      guard !held.isEmpty || !pushed.isEmpty, let following = code.instruction(at: base + UInt64(instruction.end), image)
+      guard !held.isEmpty || !pushed.isEmpty,
+        let following = code.instruction(at: base + UInt64(instruction.end), image)
       else { return }
       next = following
     }
