@@ -103,7 +103,9 @@ struct CodeFlow {
   ) -> Run? {
     guard range.contains(start), !begins(start) else { return nil }
     if let other = self.start(ofInstructionAround: start) {
-      doubt(other..<start + 1)
+      // To skip a prefix is no contradiction.
+      let end = other + Int(lengths[other - range.lowerBound])
+      if disassembler.decode(code, at: start)?.end != end { doubt(other..<end) }
       return nil
     }
     var (run, place) = (Run(), start)
