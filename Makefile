@@ -12,7 +12,7 @@ FUZZ_WORK ?= .build/fuzz
 # libFuzzer without its main function, from the toolchain.
 FUZZER = $(wildcard $(dir $(realpath $(shell command -v swiftc)))../lib/clang/*/lib/*/libclang_rt.fuzzer_no_main-$(shell uname -m).a)
 
-.PHONY: help deps build demo test lint format parity equality coverage equivalence random mutants hostile fuzz kill-test bench \
+.PHONY: help deps build demo test lint format parity equality coverage equivalence random mutants images hostile fuzz kill-test bench \
   release runtime install install-runtime stress clean
 
 help:
@@ -31,6 +31,7 @@ help:
 	@echo 'make equivalence  the same, and run each program before and after'
 	@echo 'make random    random programs, run before and after'
 	@echo 'make mutants   single faults in sound tables, each of which verify must report'
+	@echo 'make images    each form of a call, linked by every linker into every kind of image, and what verify says'
 	@echo 'make kill-test  kill, interrupt and hinder runs at every step, and look at what is left'
 	@echo 'make stress    threads that call while others update, with all linkers and for both machines'
 	@echo 'make hostile   files that are made to crash, hang, flood or fool the tool'
@@ -61,6 +62,7 @@ test: deps
 	/usr/bin/python3 Scripts/random-programs.py --staticcall $(STATICCALL_DEBUG) --first-seed 1 --count 8 --through-keys
 	/usr/bin/python3 Scripts/random-programs.py --staticcall $(STATICCALL_DEBUG) --first-seed 1 --count 4 --through-keys --target aarch64
 	/usr/bin/python3 Scripts/mutants.py --staticcall $(STATICCALL_DEBUG) --first-seed 1 --count 120
+	/usr/bin/python3 Scripts/image-matrix.py --staticcall $(STATICCALL_DEBUG) --sample 40
 	/usr/bin/python3 Scripts/kill-test.py --staticcall $(STATICCALL_DEBUG) --sample --kills 20
 
 lint:
@@ -134,6 +136,9 @@ random: deps release
 
 mutants: deps release
 	/usr/bin/python3 Scripts/mutants.py --staticcall $(STATICCALL_RELEASE) --count 1200
+
+images: deps release
+	/usr/bin/python3 Scripts/image-matrix.py --staticcall $(STATICCALL_RELEASE)
 
 kill-test: deps release
 	/usr/bin/python3 Scripts/kill-test.py --staticcall $(STATICCALL_RELEASE)

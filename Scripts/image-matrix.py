@@ -27,7 +27,12 @@ int either(int x) { if (x > 3) return __SCT__a(x); return 7; }
 POINTERS = """
 extern int __SCT__a(int), __SCT__b(int);
 typedef int function(int);
-#define ADDRESS(f) ({ function *p = f; __asm__("" : "+r"(p)); p; })
+#ifdef __x86_64__
+#define ANY "+a" /* a register that carries no argument */
+#else
+#define ANY "+r"
+#endif
+#define ADDRESS(f) ({ function *p = f; __asm__("" : ANY(p)); p; })
 int called(int x) { return ADDRESS(__SCT__a)(x) + 1; }
 int tail(int x) { return ADDRESS(__SCT__b)(x); }
 int either(int x) { if (x > 3) return ADDRESS(__SCT__a)(x) - 2; return 7; }
@@ -267,7 +272,7 @@ def main():
                     refused[f"{machine} {base.split('-', 1)[1]} {linker} {kind}: {text[0] if text else ''}"] += 1
                 elif verdict != "right":
                     wrong.append(name)
-                    print(f"{verdict}: {name} (annotate left {left})\n{text}")
+                    print(f"{verdict}: {name} (annotate left {left})\n{text}", flush=True)
     for name, count in sorted(refused.items()):
         print(f"refused: {name}")
     print(", ".join(f"{count} {verdict}" for verdict, count in sorted(tally.items())) or "nothing to do")

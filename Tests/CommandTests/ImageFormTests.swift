@@ -183,7 +183,12 @@ struct ImageFormTests {
   func callsThroughRegistersAndThunksAreNamed(_ linker: Linker) async throws {
     let source = """
       extern int __SCT__a(int); extern long __SCK__a; long *key(void) { return &__SCK__a; }
-      #define ADDRESS(f) ({ int (*p)(int) = f; __asm__("" : "+r"(p)); p; })
+      #ifdef __x86_64__
+      #define ANY "+a" // a register that carries no argument
+      #else
+      #define ANY "+r"
+      #endif
+      #define ADDRESS(f) ({ int (*p)(int) = f; __asm__("" : ANY(p)); p; })
       int first(int x) { return ADDRESS(__SCT__a)(x) + 1; }
       int main(void) { int r = first(1); return ADDRESS(__SCT__a)(r) - 1; }
       """
@@ -195,7 +200,8 @@ struct ImageFormTests {
       (.aarch64, ["-fno-pic", "-mcmodel=large"], "SC031"),
     ]
     for (target, flags, code) in forms {
-      for isAnnotated in [false, true] {
+      // The pools of the large model are made direct in some forms only.
+      for isAnnotated in flags.contains("-mcmodel=large") ? [false] : [false, true] {
         let scratch = try Scratch()
         let run = try await verify(
           source, isAnnotated: isAnnotated, with: linker, for: target, compiling: flags + ["-fno-inline"],

@@ -48,12 +48,15 @@ extension X86_64 {
   static func leadsOverStubs(at offset: Int, in code: Span<UInt8>, isStub: (Int) -> Bool) -> Bool { false }
 
   static func mention(at offset: Int, in code: Span<UInt8>, address: UInt64) -> Mention? {
+    // Most bytes are none of these.
+    let first = code[offset]
+    guard first & 0xf8 == 0xb8 || first == 0x8b || first == 0x8d || first == 0xff || first == 0xc7 else { return nil }
     func end(_ size: Int) -> UInt64 { address &+ UInt64(offset + size) }
     func relative(_ field: Int) -> UInt64? {
       code.littleEndian(Int32.self, at: field).map { end(field + 4 - offset) &+ UInt64(bitPattern: Int64($0)) }
     }
     let second = offset + 1 < code.count ? code[offset + 1] : 0
-    switch code[offset] {
+    switch first {
     case 0x8b where second & 0xc7 == 0x05: return relative(offset + 2).map { .slot($0) }  // mov slot(%rip), %reg
     case 0x8d where second & 0xc7 == 0x05: return relative(offset + 2).map { .address($0) }  // lea
     case 0xff where [0x15, 0x25, 0x35].contains(second): return relative(offset + 2).map { .slot($0) }  // call, jmp, push

@@ -86,8 +86,13 @@ struct SpecialNames {
     }
   }
 
+  /// The length of the longest prefix that a name begins with.
   private func longest(of prefixes: [[UInt8]], at name: Int, in strings: Span<UInt8>) -> Int? {
-    prefixes.filter { strings.hasBytes($0, at: name) }.map(\.count).max()
+    var longest: Int?
+    for prefix in prefixes where prefix.count > longest ?? 0 && strings.hasBytes(prefix, at: name) {
+      longest = prefix.count
+    }
+    return longest
   }
 
   /// Whether what stands behind a trampoline's prefix is mold's name for something that leads to it: an entry of a PLT, or a thunk for
