@@ -111,6 +111,7 @@ import Testing
     // A file that is named twice is looked at once there as well.
     let twice = try await staticcall(["verify", "tree", "tree/sub"], scratch)
     #expect(twice.output.contains("\n3 objects, 2 table entries: 4 errors"), "\(twice.output)")
+    try await require("rm", ["-r", "tree/sub"], in: scratch.path)
   }
 
   /// A directory that can be read and not searched: the names are there, and nothing else. (For root there is no such directory.)

@@ -59,7 +59,8 @@ extension X86_64 {
     switch first {
     case 0x8b where second & 0xc7 == 0x05: return relative(offset + 2).map { .slot($0) }  // mov slot(%rip), %reg
     case 0x8d where second & 0xc7 == 0x05: return relative(offset + 2).map { .address($0) }  // lea
-    case 0xff where [0x15, 0x25, 0x35].contains(second): return relative(offset + 2).map { .slot($0) }  // call, jmp, push
+    case 0xff where [0x15, 0x25, 0x35].contains(second):  // call, jmp, push
+      return relative(offset + 2).map { .slot($0) }
     case 0xb8...0xbf:  // mov $imm32, %reg; movabs $imm64, %reg
       if offset > 0, code[offset - 1] & 0xf8 == 0x48 {
         return code.littleEndian(UInt64.self, at: offset + 1).map { .address($0) }
