@@ -14,8 +14,8 @@ COMMAND ?=
 # libFuzzer without its main function, from the toolchain.
 FUZZER = $(wildcard $(dir $(realpath $(shell command -v swiftc)))../lib/clang/*/lib/*/libclang_rt.fuzzer_no_main-$(shell uname -m).a)
 
-.PHONY: help deps build demo test lint format parity equality coverage equivalence random mutants instructions hostile fuzz kill-test bench \
-  account suites compare-builds release runtime install install-runtime stress debian12 debian13 clean
+.PHONY: help deps build demo test lint format parity equality coverage equivalence random mutants images instructions hostile fuzz kill-test \
+  bench account suites compare-builds release runtime install install-runtime stress debian12 debian13 clean
 
 help:
 	@echo 'make demo      install what is missing, build, and show staticcall at work on a small program'
@@ -37,6 +37,7 @@ help:
 	@echo 'make compare-builds A=PATH B=PATH  what two builds write and say, over modules and system libraries'
 	@echo 'make mutants   single faults in sound tables, each of which verify must report'
 	@echo 'make instructions  compare the decoder with others and with execution; needs PyPI'
+	@echo 'make images    each form of a call, linked by every linker into every kind of image, and what verify says'
 	@echo 'make kill-test  kill, interrupt and hinder runs at every step, and look at what is left'
 	@echo 'make stress    threads that call while others update, with all linkers and for both machines'
 	@echo 'make hostile   files that are made to crash, hang, flood or fool the tool'
@@ -68,6 +69,7 @@ test: deps
 	/usr/bin/python3 Scripts/random-programs.py --staticcall $(STATICCALL_DEBUG) --first-seed 1 --count 8 --through-keys
 	/usr/bin/python3 Scripts/random-programs.py --staticcall $(STATICCALL_DEBUG) --first-seed 1 --count 4 --through-keys --target aarch64
 	/usr/bin/python3 Scripts/mutants.py --staticcall $(STATICCALL_DEBUG) --first-seed 1 --count 120
+	/usr/bin/python3 Scripts/image-matrix.py --staticcall $(STATICCALL_DEBUG) --sample 40
 	/usr/bin/python3 Scripts/kill-test.py --staticcall $(STATICCALL_DEBUG) --sample --kills 20
 	/usr/bin/python3 Scripts/instructions.py --decoder .build/debug/decode-instructions --work .build/instructions --sample $(CODE)
 
@@ -168,6 +170,9 @@ instructions: deps
 	swift build -c release --product decode-instructions
 	@modules=$$(Scripts/kernel-modules $(KERNEL)) && /usr/bin/python3 Scripts/instructions.py \
 	  --decoder .build/release/decode-instructions --work .build/instructions $(CODE) "$$modules"
+
+images: deps release
+	/usr/bin/python3 Scripts/image-matrix.py --staticcall $(STATICCALL_RELEASE)
 
 kill-test: deps release
 	/usr/bin/python3 Scripts/kill-test.py --staticcall $(STATICCALL_RELEASE)

@@ -1,3 +1,4 @@
+import ObjectFile
 public import StaticCalls
 public import SystemPackage
 
@@ -9,6 +10,8 @@ public struct VerificationReport: Sendable {
   public private(set) var skippedFiles = 0
   /// The same for members of archives.
   public private(set) var skippedMembers = 0
+  /// Files that thin archives name and that were reported.
+  private var seen: Set<FileIdentity> = []
   /// Whether warnings make the run fail.
   public let isStrict: Bool
 
@@ -18,7 +21,9 @@ public struct VerificationReport: Sendable {
   public mutating func add(_ path: FilePath, _ result: Result<Verification?, Refusal>) {
     switch result {
     case .success(nil): skippedFiles += 1
-    case .success(let verification?):
+    case .success(var verification?):
+      // Archives may name the same object.
+      verification.subjects.removeAll { subject in subject.file.map { !seen.insert($0).inserted } ?? false }
       skippedMembers += verification.skippedMembers
       files.append((path, .success(verification)))
     case .failure(let refusal): files.append((path, .failure(refusal)))
@@ -109,12 +114,20 @@ public struct VerificationReport: Sendable {
     var text = ""
     var codes: Set<String> = []
     let leavesWarningsOut = isQuiet && !isStrict
+    var bitcode = subjects.filter { $0.kind == .bitcode && !$0.isUnchecked }.map(\.name)
     for file in files {
       var limit = WarningLimit()
       for subject in subjects(of: file) where !subject.isUnchecked {
+        var name = subject.name
+        if subject.kind == .bitcode {
+          // All of it has the same: one line, with the first name.
+          if bitcode.isEmpty { continue }
+          if bitcode.count > 1 { name += " and \(count(bitcode.count - 1, "other"))" }
+          bitcode = []
+        }
         for diagnostic in subject.diagnostics where diagnostic.severity == .error || !leavesWarningsOut {
           codes.insert(diagnostic.code.rawValue)
-          if limit.admits(diagnostic) { text += diagnostic.text(for: subject.name) }
+          if limit.admits(diagnostic) { text += diagnostic.text(for: name) }
         }
       }
       for diagnostic in limit.rest { text += diagnostic.text(for: file.path.text) }

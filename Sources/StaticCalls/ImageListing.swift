@@ -2,7 +2,7 @@ import DebugInfo
 import ObjectFile
 
 extension Listing {
-  /// The call sites of a linked image: the linker has resolved them, so all are direct, and each has an address.
+  /// The call sites of a linked image, each with its address: the direct ones, and those that are certain to be indirect calls.
   init(_ image: borrowing LinkedImage, _ lines: borrowing SourceLines?, _ options: Options) throws {
     let verification = try ImageVerification(of: image, options)
     // What verify says of entries, and not of calls without one.
@@ -16,7 +16,7 @@ extension Listing {
       } else if !staleEntries.isEmpty {
         .stale
       } else {
-        verification.sites.allSatisfy(\.isInTable) ? .complete : .incomplete
+        verification.sites.allSatisfy { $0.isInTable || $0.indirect != nil } ? .complete : .incomplete
       }
     isImage = true
     sites = []
@@ -28,8 +28,11 @@ extension Listing {
       sites.append(
         Site(
           section: place.section ?? "", offset: place.offset ?? 0, address: place.address, function: place.function,
-          functionOffset: place.functionOffset, kind: site.kind, shape: site.kind.directShape(on: image.machine),
-          through: "direct", callName: site.callName, state: site.isInTable ? .inTable : .notInTable,
+          functionOffset: place.functionOffset, kind: site.kind,
+          shape: site.indirect?.shape ?? site.kind.directShape(on: image.machine),
+          through: site.indirect?.through ?? "direct", callName: site.callName,
+          state: site.indirect != nil ? .staysIndirect : site.isInTable ? .inTable : .notInTable,
+          code: site.indirect?.code,
           source: source.map { SourceLine(file: $0.file, line: $0.number) }))
     }
   }

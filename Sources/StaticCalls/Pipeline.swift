@@ -1,6 +1,6 @@
 import DebugInfo
 import Disassembly
-import ObjectFile
+public import ObjectFile
 public import SystemPackage
 
 /// The way of an object through staticcall. Each phase takes values from the one before it and gives values to the next; only
@@ -177,16 +177,20 @@ public enum Pipeline {
   }
 
   /// Checks the tables of the object, archive or linked image at `path` in both directions: each entry is a valid site, and each site
-  /// has one entry.
-  public static func verify(_ path: FilePath, _ options: Options) throws(Refusal) -> Verification {
-    try refusing { try StaticCalls.verify(path, options) }
+  /// has one entry. Members of a thin archive that are among `others`, files that are verified by themselves, are left out.
+  public static func verify(
+    _ path: FilePath, besides others: Set<FileIdentity> = [], _ options: Options
+  ) throws(Refusal) -> Verification {
+    try refusing { try StaticCalls.verify(path, besides: others, options) }
   }
 
   /// The same for a file that nobody asked for by name, such as one in a directory: `nil` where it is nothing that staticcall handles.
-  public static func verifyIfHandled(_ path: FilePath, _ options: Options) throws(Refusal) -> Verification? {
+  public static func verifyIfHandled(
+    _ path: FilePath, besides others: Set<FileIdentity> = [], _ options: Options
+  ) throws(Refusal) -> Verification? {
     try refusing {
       switch try FileKind(of: InputFile(path)) {
-      case .object, .image, .archive: try StaticCalls.verify(path, options)
+      case .object, .image, .archive: try StaticCalls.verify(path, besides: others, options)
       case .bitcode: Verification(subjects: [.bitcode(nil)])
       case .otherElf, .other: nil
       }

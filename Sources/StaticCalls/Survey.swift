@@ -87,7 +87,7 @@ func surveyObject(
 
   // From here on something may have to be decoded.
   let involved = references.referring.union(withTrampolines)
-  var resolver = try CallSiteResolver(
+  var resolver = CallSiteResolver(
     index, references, in: involved,
     keepsAddressesInData: !references.inData.isEmpty || options.callsThroughKeys,
     followsAddresses: followsAddresses, options, object)

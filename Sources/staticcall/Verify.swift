@@ -1,4 +1,5 @@
 import ArgumentParser
+import ObjectFile
 import Reports
 import StaticCalls
 
@@ -52,11 +53,14 @@ struct Verify: ParsableCommand {
     var report = VerificationReport(isStrict: strict)
     let (inputs, unreadable) = arguments.inputs()
     for directory in unreadable { report.add(directory.path, .failure(directory.refusal)) }
+    // Thin archives name objects that may be in the same directories.
+    let files = Set(inputs.compactMap { FileIdentity(of: $0.path) })
     let progress = Progress(of: inputs.count, "files")
     let results = attempt(inputs, jobs: parallel.jobs) { input throws(Refusal) in
       defer { progress.advance() }
       return input.isNamed
-        ? try Pipeline.verify(input.path, options) : try Pipeline.verifyIfHandled(input.path, options)
+        ? try Pipeline.verify(input.path, besides: files, options)
+        : try Pipeline.verifyIfHandled(input.path, besides: files, options)
     }
     progress.end()
     for (input, result) in results { report.add(input.path, result) }

@@ -89,7 +89,60 @@ import Testing
     #expect(run.errors.hasPrefix("nowhere: error: cannot open the file: "), "\(run.errors)")
   }
 
+  /// Deeper than the longest path that the kernel takes in one call (4096 bytes).
+  @Test func aDirectoryIsSearchedHoweverDeepItIs() async throws {
+    let scratch = try await tree()
+    // From directory to directory, as no path leads there.
+    let script = """
+      import os
+      contents = open("tree/sub/bad.o", "rb").read()
+      os.chdir("tree/sub")
+      for level in range(150):
+          os.mkdir("d" * 30)
+          os.chdir("d" * 30)
+      open("deep.o", "wb").write(contents)
+      """
+    try await require("python3", ["-c", script], in: scratch.path)
+    let run = try await staticcall(["verify", "tree"], scratch)
+    #expect(run.status == 1)
+    #expect(
+      run.output.matches(of: /ddd\/deep\.o: error: caller\+0x[05]: .* has no table entry/).count == 2, "\(run.output)")
+    #expect(run.output.contains("3 objects, 2 table entries: 4 errors and 0 warnings in 2 objects"), "\(run.output)")
+    // A file that is named twice is looked at once there as well.
+    let twice = try await staticcall(["verify", "tree", "tree/sub"], scratch)
+    #expect(twice.output.contains("\n3 objects, 2 table entries: 4 errors"), "\(twice.output)")
+    try await require("rm", ["-r", "tree/sub"], in: scratch.path)
+  }
+
+  /// A directory that can be read and not searched: the names are there, and nothing else. (For root there is no such directory.)
+  @Test(.enabled(if: tool("setpriv") != nil || !isRoot, "setpriv is not installed"))
+  func whatCannotBeExaminedIsAFailure() async throws {
+    let scratch = try await tree()
+    let script = """
+      chmod 755 . && chmod 744 tree/sub || exit 9
+      \(isRoot ? "setpriv --reuid=65534 --regid=65534 --clear-groups" : "") '\(staticcallPath)' verify tree
+      status=$?; chmod 755 tree/sub; exit $status
+      """
+    let run = try await TestSupport.run("sh", ["-c", script], in: scratch.path)
+    #expect(run.status == 2, "\(run.output) \(run.errors)")
+    #expect(run.errors.contains("tree/sub/bad.o: error: cannot examine the file: Permission denied"), "\(run.errors)")
+  }
+
   // MARK: Archives
+
+  /// An object of a build, and the thin archives up the tree that name it.
+  @Test func anObjectInThinArchivesIsLookedAtOnce() async throws {
+    let scratch = try await tree()
+    try await require(archiver, ["rcT", "built-in.a", "bad.o"], in: scratch.file("tree/sub"))
+    try await require(archiver, ["rcT", "built-in.a", "sub/bad.o", "good.o"], in: scratch.file("tree"))
+    let found = try await staticcall(["verify", "-v", "tree"], scratch)
+    #expect(
+      found.output.contains("\n2 objects, 2 table entries: 2 errors and 0 warnings in 1 object"), "\(found.output)")
+    #expect(found.output.hasPrefix("tree/sub/bad.o: error: "))
+    let archives = try await staticcall(["verify", "tree/built-in.a", "tree/sub/built-in.a"], scratch)
+    #expect(archives.output.hasPrefix("tree/built-in.a(sub/bad.o): error: "), "\(archives.output)")
+    #expect(archives.output.contains("\n2 objects, 2 table entries: 2 errors and 0 warnings in 1 object"))
+  }
 
   @Test(arguments: [["rcs"], ["rcsT"], ["rc"]])
   func anArchiveIsReadMemberByMember(_ options: [String]) async throws {
@@ -187,7 +240,17 @@ import Testing
     #expect(
       found.output.hasSuffix("1 bitcode file, 0 table entries: 0 errors and 1 warning in 1 object\n"), "\(found.output)"
     )
+    // Many take one line.
+    for name in ["b.o", "c.o"] {
+      try FileManager.default.copyItem(atPath: scratch.file("tree/a.o"), toPath: scratch.file("tree/\(name)"))
+    }
+    let many = try await staticcall(["verify", "tree"], scratch)
+    #expect(many.output.hasPrefix("tree/a.o and 2 others: warning: LLVM bitcode"), "\(many.output)")
+    #expect(many.output.split(separator: "\n").count { $0.contains("warning: ") } == 1)
+    #expect(many.output.hasSuffix("3 bitcode files, 0 table entries: 0 errors and 3 warnings in 3 objects\n"))
     #expect(try await staticcall(["verify", "--strict", "tree"], scratch).status == 1)
     #expect(try await staticcall(["verify", "tree/a.o"], scratch).status == 2)
   }
 }
+
+private let isRoot = geteuid() == 0

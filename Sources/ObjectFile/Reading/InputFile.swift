@@ -36,7 +36,7 @@ public struct InputFile: ~Copyable {
   private static func open(_ path: FilePath) throws(ObjectFileError) -> (FileDescriptor, Stat) {
     // Without `nonBlocking` the mere opening of a named pipe would wait for a writer.
     let descriptor = try system("open the file") {
-      try FileDescriptor.open(path, .readOnly, options: [.closeOnExec, .nonBlocking])
+      try LongPaths.open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     }
     do throws(ObjectFileError) {
       let status = try system("examine the file") { try descriptor.stat() }
@@ -87,8 +87,16 @@ public struct FileIdentity: Hashable, Sendable {
 
   /// The file that `path` leads to; `nil` where none can be examined.
   public init?(of path: FilePath) {
-    guard let status = try? path.stat() else { return nil }
+    guard let status = (try? path.stat()) ?? Self.statusBehindLongPath(path) else { return nil }
     (device, inode) = (status.deviceID.rawValue, status.inode.rawValue)
+  }
+
+  private static func statusBehindLongPath(_ path: FilePath) -> Stat? {
+    guard path.length >= PATH_MAX,
+      let descriptor = try? LongPaths.open(path, LongPaths.referenceOnly | O_CLOEXEC)
+    else { return nil }
+    defer { try? descriptor.close() }
+    return try? descriptor.stat()
   }
 }
 

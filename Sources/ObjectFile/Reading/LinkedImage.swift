@@ -5,6 +5,12 @@
   public let machine: Machine
   /// The parts of the file that are loaded (`PT_LOAD`), in order of address.
   public let segments: [Segment]
+  /// Where the program begins; 0 for none.
+  public let entry: UInt64
+  /// What nobody writes to once the dynamic linker is done (`PT_GNU_RELRO`).
+  public let relocatedOnce: Range<UInt64>?
+  /// The address of the index of functions with unwind information (`PT_GNU_EH_FRAME`).
+  let frameIndex: UInt64?
   /// All section headers in index order, the null section at index 0 included.
   public let sections: [Section]
   private let sectionNames: SectionIndex
@@ -34,7 +40,7 @@
     guard input.size > 0 else { throw .empty }
     let image = try Image(reading: input.descriptor, size: input.size)
     let header = try image.withBytes { bytes throws(ObjectFileError) in try Header(bytes, isLinked: true) }
-    let segments = try image.withBytes { bytes throws(ObjectFileError) in try Self.readSegments(bytes) }
+    let headers = try image.withBytes { bytes throws(ObjectFileError) in try ProgramHeaders(bytes) }
     let elf = try ElfHandle(image)
     guard elf.sectionCount() == header.sectionCount else {
       throw .damaged("libelf finds \(elf.sectionCount()) sections, the header says \(header.sectionCount)")
@@ -50,39 +56,16 @@
       }
       sections.append(section)
     }
-    self.segments = segments
+    segments = headers.segments
+    relocatedOnce = headers.relocatedOnce
+    frameIndex = headers.frameIndex
+    entry = image.withBytes { $0.littleEndian(UInt64.self, at: 0x18) ?? 0 }
     self.sections = sections
     loadedSections = sections.filter { $0.flags.contains(.alloc) && $0.size > 0 }.sorted { $0.address < $1.address }
     machine = header.machine
     sectionNames = header.sectionNames
     self.elf = elf
     self.image = image
-  }
-
-  private static func readSegments(_ file: Span<UInt8>) throws(ObjectFileError) -> [Segment] {
-    let offset = file.littleEndian(UInt64.self, at: 0x20) ?? 0
-    let (size, count) = (file.littleEndian(UInt16.self, at: 0x36) ?? 0, file.littleEndian(UInt16.self, at: 0x38) ?? 0)
-    guard count != 0 else { return [] }
-    // With 0xffff headers or more the count stands elsewhere; no linker makes so many.
-    guard size == 56, count != 0xffff else { throw .damaged("its program headers have size \(size)") }
-    guard offset <= UInt64(file.count), UInt64(file.count) - offset >= UInt64(count) * 56 else {
-      throw .truncated("the program headers at file offset \(hex(offset)) reach past its end")
-    }
-    var segments: [Segment] = []
-    for number in 0..<Int(count) {
-      let header = Int(offset) + 56 * number
-      func field(_ distance: Int) -> UInt64 { file.littleEndian(UInt64.self, at: header + distance) ?? 0 }
-      guard file.littleEndian(UInt32.self, at: header) == 1 else { continue }
-      let (start, address, stored, size) = (field(8), field(16), field(32), field(40))
-      guard stored <= size, start <= UInt64(file.count), stored <= UInt64(file.count) - start,
-        size <= UInt64(Int.max), !address.addingReportingOverflow(size).overflow
-      else { throw .damaged("program header \(number) describes bytes outside of the file") }
-      segments.append(
-        Segment(
-          addresses: address..<(address + size), fileOffset: Int(start), fileSize: Int(stored),
-          isExecutable: file.littleEndian(UInt32.self, at: header + 4).map { $0 & 1 != 0 } ?? false))
-    }
-    return segments.sorted { $0.addresses.lowerBound < $1.addresses.lowerBound }
   }
 
   // MARK: Memory

@@ -53,6 +53,8 @@ public struct SectionType: Hashable, Sendable {
   public static var nobits: SectionType { SectionType(8) }
   public static var rel: SectionType { SectionType(9) }
   public static var dynsym: SectionType { SectionType(11) }
+  public static var initArray: SectionType { SectionType(14) }
+  public static var finiArray: SectionType { SectionType(15) }
   public static var group: SectionType { SectionType(17) }
   public static var symtabShndx: SectionType { SectionType(18) }
   /// `SHT_LLVM_ADDRSIG`: symbol indexes as ULEB128 numbers.
@@ -104,6 +106,7 @@ public struct SymbolType: Hashable, Sendable {
   public static var function: SymbolType { SymbolType(2) }
   public static var section: SymbolType { SymbolType(3) }
   public static var file: SymbolType { SymbolType(4) }
+  public static var threadLocal: SymbolType { SymbolType(6) }
   /// `STT_GNU_IFUNC`: a function whose address another function returns.
   public static var indirectFunction: SymbolType { SymbolType(10) }
 }

@@ -124,9 +124,34 @@ protocol Architecture {
   /// A direct branch that a runtime can retarget and that begins at an offset, whatever the bytes there are meant to be.
   static func patchableBranch(at offset: Int, in code: Span<UInt8>) -> PatchableBranch?
 
+  /// Whether what linkers put in the place of a branch to an undefined weak function is at an offset.
+  static func isErasedBranch(at offset: Int, in code: Span<UInt8>) -> Bool
+
   /// Where a linker's stub goes that begins at an offset: an entry of a PLT, a veneer; `nil` where the code is none that is known.
   /// `address` is that of the first byte of `code`.
   static func stubTarget(at offset: Int, in code: Span<UInt8>, address: UInt64) -> StubTarget?
+
+  /// Whether a stub may begin at an offset that a linker gave no name, by its first instruction.
+  static func mayBeNamelessStub(at offset: Int, in code: Span<UInt8>) -> Bool
+
+  /// Whether a linker's own branch is at an offset, over stubs that it put into the middle of the code. `isStub` says whether a stub with a
+  /// name begins at an offset.
+  static func leadsOverStubs(at offset: Int, in code: Span<UInt8>, isStub: (Int) -> Bool) -> Bool
+
+  /// What linked code at an offset may mention, whatever the bytes there are meant to be; `address` is that of the first byte of `code`.
+  static func mention(at offset: Int, in code: Span<UInt8>, address: UInt64) -> Mention?
+
+  /// What an instruction of linked code leaves in a register, where the registers hold known numbers; `nil` where that cannot be told.
+  static func content(
+    madeBy instruction: Instruction, of held: [Register: UInt64], in code: Span<UInt8>, address: UInt64
+  ) -> LinkedContent?
+
+  /// The shape of a call through a register that was loaded from the GOT, and of one whose register was given the address.
+  static var shapeFromTable: Shape { get }
+  static var shapeOfAddress: Shape { get }
+
+  /// The address of the memory that a branch of linked code goes through, or a push reads; `nil` where that cannot be told.
+  static func slot(ofBranchOrPush instruction: Instruction, address: UInt64) -> UInt64?
 
   /// A direct branch in the place of the last `room` bytes of an indirect one and what stands before it; `nil` where none fits
   /// or the branch has a form that is not understood. `code` is the section that holds it.
@@ -170,6 +195,36 @@ enum StubTarget: Equatable {
   case address(UInt64)
   /// To the address in the eight bytes of memory at this address.
   case memory(UInt64)
+}
+
+/// What linked code may mention.
+enum Mention: Equatable {
+  case address(UInt64)
+  /// The eight bytes of memory at this address.
+  case slot(UInt64)
+  /// Something in the 4096 bytes at this address.
+  case page(UInt64)
+  /// 16 bits of an address, at this bit of it.
+  case part(UInt64, shift: Int)
+}
+
+/// What an instruction of linked code leaves in a register.
+struct LinkedContent: Equatable {
+  enum Value: Equatable {
+    case address(UInt64)
+    /// What is in the eight bytes of memory at this address.
+    case slot(UInt64)
+    /// What another register holds.
+    case register(Register)
+  }
+
+  var register: Register
+  var value: Value
+
+  init(_ register: Register, _ value: Value) {
+    self.register = register
+    self.value = value
+  }
 }
 
 /// What a relocated field is.

@@ -77,14 +77,11 @@ enum X86_64: Architecture {
     guard offset >= 1, offset <= code.count - 4 else { return .other }
     // Assemblers give PLT32 to branches only; PC32 stands on any PC-relative operand.
     let vouchedFor = relocation.type == plt32
-    switch code[offset - 1] {
-    case 0xe8: return branch(from: offset - 1, length: 5, .call, vouchedFor, code)
-    case 0xe9: return branch(from: offset - 1, length: 5, .tail, vouchedFor, code)
-    case 0x80...0x8f:
-      guard offset >= 2, code[offset - 2] == 0x0f else { return .other }
-      return branch(from: offset - 2, length: 6, .conditionalTail, vouchedFor, code)
-    default: return .other
+    for start in [offset - 1, offset - 2] {
+      guard let (kind, field) = nearBranch(at: start, in: code), field == offset else { continue }
+      return branch(from: start, length: offset + 4 - start, kind, vouchedFor, code)
     }
+    return .other
   }
 
   /// `ff 15` and `ff 25` before the field of R_X86_64_GOTPCRELX (psABI, B.2), where no byte in front may be a prefix that changes the
@@ -433,9 +430,14 @@ enum X86_64: Architecture {
   }
 
   static func patchableBytes(of branch: Instruction, in code: Span<UInt8>) -> Range<Int>? {
-    let end = branch.end
-    if branch.length >= 5, code[end - 5] == (branch.flow.kind == .call ? 0xe8 : 0xe9) { return (end - 5)..<end }
-    if branch.length >= 6, code[end - 6] == 0x0f, code[end - 5] & 0xf0 == 0x80 { return (end - 6)..<end }
+    for length in [5, 6] where length <= branch.length {
+      let start = branch.end - length
+      guard let (kind, field) = nearBranch(at: start, in: code), kind == branch.flow.kind, field + 4 == branch.end
+      else {
+        continue
+      }
+      return start..<branch.end
+    }
     return nil
   }
 

@@ -54,6 +54,8 @@ public struct ComparedSite: Sendable {
   public var callName: String
   /// How it calls, and whether the table has it: `direct, in table`.
   public var form: String
+  /// How it calls, where a linked image has an indirect call.
+  var indirect: IndirectImageCalls.Call?
 
   /// Whether a table has it; in a linked image only.
   var isInTable: Bool { form.hasSuffix(", in table") }

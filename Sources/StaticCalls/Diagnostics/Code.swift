@@ -393,6 +393,8 @@ public enum Code: String, CaseIterable, Sendable {
         time, goes through the trampoline, and is not patched.
         annotate makes such calls direct, but for --no-rewrite and for code that is copied over other code (.altinstr_replacement).
         Compilers make no such call without -fno-plt, or where the trampoline is declared hidden.
+        In a linked image it is in an object that was not annotated: linkers make such calls direct only where the trampoline is in the same
+        image.
         """)
     case .throughRegister:
       Text(
@@ -401,7 +403,7 @@ public enum Code: String, CaseIterable, Sendable {
         The trampoline's address is loaded into a register and called there. The call works at run time, goes through the
         trampoline, and is not patched.
         annotate makes such calls direct where it can prove them, but for --no-rewrite and for code that is copied over other code
-        (.altinstr_replacement).
+        (.altinstr_replacement). In a linked image verify names those that are certain; annotate says why one of an object stays.
         """, help: "Leave out --no-rewrite, or call __SCT__name(...), not a pointer to it.")
     case .throughThunk:
       Text(

@@ -94,13 +94,13 @@ struct CallSiteResolver: ~Copyable {
   init(
     _ index: TrampolineIndex, _ references: References, in sections: Set<SectionIndex>, keepsAddressesInData: Bool,
     followsAddresses: Bool, _ options: Options, _ object: borrowing ObjectFile
-  ) throws(DisassemblyError) {
+  ) {
     self.options = options
     self.followsAddresses = followsAddresses
     sites.reserveCapacity(references.inCode.count)
     architecture = StaticCalls.architecture(of: object.machine)
     self.index = index
-    code = try CodeReader(architecture, sections: sections, ascending: references.ascending)
+    code = CodeReader(architecture, sections: sections, ascending: references.ascending)
     indirect = IndirectUses(index, sections, keepsAddressesInData: keepsAddressesInData, options, object)
   }
 

@@ -76,7 +76,7 @@ struct CodeReader: ~Copyable {
   /// `ascending` names tables of relocations that are known to be in ascending order.
   init(
     _ architecture: any Architecture.Type, sections: Set<SectionIndex>, ascending: Set<SectionIndex> = []
-  ) throws(DisassemblyError) {
+  ) {
     self.ascending = ascending
     self.architecture = architecture
     self.sections = sections

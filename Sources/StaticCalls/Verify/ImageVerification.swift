@@ -6,36 +6,23 @@ import ObjectFile
 ///
 /// What a linker may do to a call is followed: an entry of a PLT, a veneer for a far target. A branch may go to what the key holds in
 /// the file as well, as if it had been patched. The same entry twice is no fault: folding of identical code and weak functions make it.
+///
+/// What is found where nobody can tell whether an instruction begins there is no finding: a right program must not fail.
 struct ImageVerification: ~Copyable {
-  private let symbols: ImageSymbols
   private let options: Options
   private let architecture: any Architecture.Type
-  /// What the dynamic linker puts where.
-  private let relocations: [UInt64: LinkedImage.DynamicRelocation]
-  private var disassembler: Disassembler
-  /// What branches to an address call, once that was worked out.
-  private var known: [UInt64: Set<String>] = [:]
+  private var targets: ImageTargets
+  private var code: ImageCode
   private(set) var diagnostics: [Diagnostic] = []
   private(set) var entries = 0
   /// All sites, in order of address.
   private(set) var sites: [ComparedSite] = []
-
-  /// The function that was decoded last, as far as it was: addresses come mostly in order.
-  private var decoded = Decoded(start: .max)
   /// What decides which help is right.
   private var facts: ObjectFacts?
   /// Whether help for a code was given.
   private var helped: Set<Code> = []
 
-  /// Where the instructions of a function begin, as distances from its start.
-  private struct Decoded {
-    var start: UInt64
-    var starts = [0]
-    /// How far it was decoded.
-    var end = 0
-    /// Whether an instruction stands there that the decoder does not know.
-    var isStuck = false
-  }
+  private var symbols: ImageSymbols { targets.symbols }
 
   /// An entry as it is in the file.
   private struct Entry {
@@ -46,17 +33,15 @@ struct ImageVerification: ~Copyable {
   }
 
   init(of image: borrowing LinkedImage, _ options: Options) throws {
-    let architecture = StaticCalls.architecture(of: image.machine)
     let symbols = try ImageSymbols(of: image, options)
     let tables = try Self.tables(of: image, symbols, options)
     let isConcerned = !tables.isEmpty || !symbols.trampolines.isEmpty || !symbols.imported.isEmpty
     let relocations = isConcerned ? try image.dynamicRelocations() : []
-    let disassembler = Disassembler(architecture.instructionSet)
+    let code = ImageCode(of: image, symbols, relocations)
+    targets = ImageTargets(symbols, relocations, code, image, options)
+    self.code = code
     self.options = options
-    self.architecture = architecture
-    self.symbols = symbols
-    self.relocations = Dictionary(relocations.map { ($0.address, $0) }, uniquingKeysWith: { first, _ in first })
-    self.disassembler = disassembler
+    architecture = StaticCalls.architecture(of: image.machine)
     guard isConcerned else { return }
     var sites: [UInt64: Entry] = [:]
     var entries: [Entry] = []
@@ -66,6 +51,7 @@ struct ImageVerification: ~Copyable {
     entries.sort { ($0.site, $0.number) < ($1.site, $1.number) }
     for entry in entries { check(entry, &sites, image) }
     checkCalls(sites, hasTable: !tables.isEmpty, image)
+    reportIndirectCalls(image)
     self.sites.sort { $0.location.address ?? 0 < $1.location.address ?? 0 }
   }
 
@@ -129,29 +115,62 @@ struct ImageVerification: ~Copyable {
       return fail(.notCode, "has an address that is not in an executable segment")
     }
     if entry.flags & 2 != 0 { fail(.entryFlags, "has flags \(entry.flags); in a file only bit 0 may be set") }
+    let judgement = code.judge(entry.site, image)
+    if case .place(.prefix(let distance), _) = judgement {
+      return fail(.notAnInstruction, "is at a prefix; the branch itself begins at +\(distance)")
+    }
     let offset = Int(entry.site - segment.addresses.lowerBound)
     let branch = image.withContents(of: segment) { architecture.patchableBranch(at: offset, in: $0) }
-    guard let branch else { return fail(.wrongOpcode, "is not at a branch that a runtime can patch") }
-    guard beginsInstruction(entry.site, segment, image) ?? true else {
-      return fail(.notAnInstruction, "is not at an instruction boundary")
+    guard let branch else {
+      let isErased = image.withContents(of: segment) { architecture.isErasedBranch(at: offset, in: $0) }
+      if isErased, let keys = symbols.keys[entry.key], symbols.mayBeNowhere(keys) { return }
+      return fail(.wrongOpcode, "is not at a branch that a runtime can patch")
+    }
+    let target = segment.addresses.lowerBound &+ UInt64(bitPattern: Int64(branch.target))
+    if let (code, fault) = fault(of: judgement, isCallOfItsKey: isCall(of: entry, target, image)) {
+      return fail(code, fault)
     }
     if UInt64(branch.kind.flags) != entry.flags & 1 {
       fail(
         .flagMismatch,
         "is marked as a \(entry.flags & 1 == 0 ? "call" : "tail call"), and the branch is a \(branch.kind.noun)")
     }
-    let target = segment.addresses.lowerBound &+ UInt64(bitPattern: Int64(branch.target))
-    checkNames(entry, target, image)
-    let names = symbols.keys[entry.key] ?? calls(at: target, image)
+    checkNames(entry, target, following: entry.site + UInt64(branch.length), image)
+    let names = symbols.keys[entry.key] ?? targets.calls(at: target, image)
     self.sites.append(
       ComparedSite(
         location: locate(entry.site, image), kind: branch.kind, callName: list(names), form: "direct, in table"))
   }
 
+  /// What is wrong with an entry's place, whose bytes form a branch.
+  ///
+  /// Where data and code are mixed the decoder may be mistaken; bytes that form a call of the very trampoline that the entry is for are a
+  /// better argument then.
+  private func fault(
+    of judgement: ImageCode.Judgement, isCallOfItsKey: Bool
+  ) -> (code: Code, message: String)? {
+    switch judgement {
+    case .place(.site, _), .unknown: nil
+    case .place(_, isCertain: false) where isCallOfItsKey: nil
+    case .data where isCallOfItsKey: nil
+    case .place(.unpatchableBranch, _): (.wrongOpcode, "is at a branch that a runtime cannot patch")
+    case .place: (.notAnInstruction, "is not at an instruction boundary")
+    case .data: (.notCode, "lies in data")
+    }
+  }
+
+  /// Whether a branch to an address calls the trampoline of an entry's key.
+  private mutating func isCall(of entry: Entry, _ target: UInt64, _ image: borrowing LinkedImage) -> Bool {
+    let keys = symbols.keys[entry.key] ?? symbols.trampolines[entry.key] ?? []
+    return !targets.calls(at: target, image).isDisjoint(with: keys)
+  }
+
   /// Whether key and branch belong together.
-  private mutating func checkNames(_ entry: Entry, _ target: UInt64, _ image: borrowing LinkedImage) {
+  private mutating func checkNames(
+    _ entry: Entry, _ target: UInt64, following: UInt64, _ image: borrowing LinkedImage
+  ) {
     func fail(_ code: Code, _ message: String) { report(code, entry.site, "entry \(entry.number) \(message)", image) }
-    let called = calls(at: target, image)
+    let called = targets.calls(at: target, image)
     // A module's entry may name the trampoline in place of the key.
     let keys = symbols.keys[entry.key] ?? symbols.trampolines[entry.key]
     // An image without these symbols cannot say more.
@@ -163,97 +182,29 @@ struct ImageVerification: ~Copyable {
       guard called.isDisjoint(with: keys) else { return }
       return fail(.keyMismatch, "names the key of \(list(keys)), and the branch calls \(list(called))")
     }
-    if initialTarget(ofKeyAt: entry.key, image) == target { return }
+    if targets.contents(at: entry.key, image) == target { return }
+    // Linkers let a call of an undefined weak function lead to address 0, or to the next instruction.
+    if symbols.mayBeNowhere(keys), target == following || targets.leadsNowhere(target, image) { return }
     let place = symbols.function(at: target)?.name ?? "0x\(String(target, radix: 16))"
     fail(
       .noTrampoline,
       "is at a branch to \(place), which is neither the trampoline of \(list(keys)) nor what its key holds")
   }
 
-  /// The address in a key's first word, as the file or the dynamic linker gives it.
-  private func initialTarget(ofKeyAt address: UInt64, _ image: borrowing LinkedImage) -> UInt64? {
-    if let relocation = relocations[address], relocation.symbolName == nil {
-      return UInt64(bitPattern: relocation.addend)
-    }
-    return image.number(UInt64.self, at: address)
-  }
-
   // MARK: Code
-
-  /// The static calls that a branch to an address makes: directly, or through stubs of the linker.
-  private mutating func calls(at address: UInt64, _ image: borrowing LinkedImage) -> Set<String> {
-    if let found = known[address] { return found }
-    var (place, found) = (address, Set<String>())
-    // A veneer may lead to the entry of a PLT; there are no longer chains.
-    for _ in 0..<3 {
-      if let names = symbols.trampolines[place] {
-        found = names
-        break
-      }
-      guard let segment = image.segment(at: place), segment.isExecutable else { break }
-      let (start, offset) = (segment.addresses.lowerBound, Int(place - segment.addresses.lowerBound))
-      let target = image.withContents(of: segment) { architecture.stubTarget(at: offset, in: $0, address: start) }
-      switch target {
-      case .address(let next): place = next
-      case .memory(let slot):
-        if let name = relocations[slot]?.symbolName {
-          if let call = options.callName(ofTrampoline: name) { found = [call] }
-          known[address] = found
-          return found
-        }
-        guard let next = initialTarget(ofKeyAt: slot, image) else { return [] }
-        place = next
-      case nil:
-        known[address] = found
-        return found
-      }
-    }
-    known[address] = found
-    return found
-  }
-
-  /// Whether an instruction begins at an address; `nil` where no function symbol says from where to decode, or an instruction in front
-  /// of it is not known.
-  private mutating func beginsInstruction(
-    _ address: UInt64, _ segment: LinkedImage.Segment, _ image: borrowing LinkedImage
-  ) -> Bool? {
-    guard let function = symbols.function(at: address), segment.addresses.contains(function.start) else { return nil }
-    if decoded.start != function.start { decoded = Decoded(start: function.start) }
-    let wanted = Int(address - function.start)
-    image.withContents(of: segment) { code in
-      let start = Int(function.start - segment.addresses.lowerBound)
-      while decoded.end < wanted, !decoded.isStuck {
-        let here = start + decoded.end
-        guard let next = disassembler.decode(code, at: here)?.end ?? architecture.resume(after: here) else {
-          decoded.isStuck = true
-          return
-        }
-        decoded.end = next - start
-        decoded.starts.append(decoded.end)
-      }
-    }
-    if decoded.end < wanted { return nil }
-    let position = decoded.starts.partitionPoint { $0 >= wanted }
-    return position < decoded.starts.count && decoded.starts[position] == wanted
-  }
 
   /// Reports branches to trampolines without an entry.
   private mutating func checkCalls(_ sites: [UInt64: Entry], hasTable: Bool, _ image: borrowing LinkedImage) {
     var missing: [(site: UInt64, kind: CallKind, names: Set<String>)] = []
-    let targets = wantedTargets(image)
-    for segment in image.segments where segment.isExecutable {
-      let start = segment.addresses.lowerBound
-      for (offset, branch) in branches(to: targets, in: segment, image) {
-        let site = start + UInt64(offset)
-        guard sites[site] == nil, beginsInstruction(site, segment, image) ?? true, !isIgnored(site, image) else {
-          continue
-        }
-        let names = calls(at: start &+ UInt64(bitPattern: Int64(branch.target)), image)
-        missing.append((site, branch.kind, names))
-        self.sites.append(
-          ComparedSite(
-            location: locate(site, image), kind: branch.kind, callName: list(names), form: "direct, not in table"))
-      }
+    for (site, branch, target) in branches(image) {
+      guard sites[site] == nil, case .place(.site, _) = code.judge(site, image), !isIgnored(site, image),
+        !leadsOverStubs(site, image)
+      else { continue }
+      let names = targets.calls(at: target, image)
+      missing.append((site, branch.kind, names))
+      self.sites.append(
+        ComparedSite(
+          location: locate(site, image), kind: branch.kind, callName: list(names), form: "direct, not in table"))
     }
     if hasTable {
       for (site, kind, names) in missing {
@@ -268,39 +219,26 @@ struct ImageVerification: ~Copyable {
     }
   }
 
-  /// The addresses that direct branches to trampolines may have as their target: the trampolines, and stubs that lead to them.
-  private mutating func wantedTargets(_ image: borrowing LinkedImage) -> Set<UInt64> {
-    var targets = Set(symbols.trampolines.keys)
-    for section in image.sections where section.flags.contains(.execInstr) && section.hasFileContents {
-      guard image.name(of: section).hasPrefix(".plt") else { continue }
-      // Entries of a PLT have 8, 16 or 24 bytes, and its first one another number.
-      for offset in stride(from: 0, to: section.contentSize, by: 4) {
-        let address = section.address &+ UInt64(offset)
-        if !calls(at: address, image).isEmpty { targets.insert(address) }
-      }
-    }
-    for address in symbols.veneers where !calls(at: address, image).isEmpty { targets.insert(address) }
-    return targets
-  }
-
-  /// What looks like a direct branch to one of `targets` in a segment, and at which offset.
-  private func branches(
-    to targets: Set<UInt64>, in segment: LinkedImage.Segment, _ image: borrowing LinkedImage
-  ) -> [(offset: Int, branch: PatchableBranch)] {
-    guard let lowest = targets.min(), let highest = targets.max() else { return [] }
-    let start = segment.addresses.lowerBound
+  /// What looks like a direct branch to a trampoline, or to a stub that leads there.
+  private func branches(_ image: borrowing LinkedImage) -> [(site: UInt64, branch: PatchableBranch, target: UInt64)] {
+    let addresses = targets.addresses
+    guard let lowest = addresses.min(), let highest = addresses.max() else { return [] }
     // A call of an undefined weak function leads to the next instruction (AAELF64, "Relocation operations"), which nothing tells from a call
     // of the trampoline there. The x86-64 psABI has no such rule.
     let mayBeUndefined = image.machine == .aarch64
-    var found: [(Int, PatchableBranch)] = []
-    image.withContents(of: segment) { code in
-      var offset = 0
-      while offset < code.count {
-        if let branch = architecture.patchableBranch(at: offset, in: code),
+    var found: [(UInt64, PatchableBranch, UInt64)] = []
+    code.forEachRange(image) { range, contents in
+      let start = range.segment.addresses.lowerBound
+      let end = range.offset(of: range.addresses.upperBound)
+      var offset = range.offset(of: range.addresses.lowerBound)
+      while offset < end {
+        if let branch = architecture.patchableBranch(at: offset, in: contents),
           !mayBeUndefined || branch.target != offset + branch.length
         {
           let target = start &+ UInt64(bitPattern: Int64(branch.target))
-          if target >= lowest, target <= highest, targets.contains(target) { found.append((offset, branch)) }
+          if target >= lowest, target <= highest, addresses.contains(target) {
+            found.append((start + UInt64(offset), branch, target))
+          }
         }
         offset = architecture.resume(after: offset) ?? offset + 1
       }
@@ -308,16 +246,41 @@ struct ImageVerification: ~Copyable {
     return found
   }
 
+  /// Whether a branch is a linker's own, over stubs that it put into the middle of the code: what is behind them may be a trampoline.
+  private func leadsOverStubs(_ site: UInt64, _ image: borrowing LinkedImage) -> Bool {
+    guard symbols.function(at: site) == nil, let range = code.range(at: site) else { return false }
+    return image.withContents(of: range.segment) { contents in
+      architecture.leadsOverStubs(at: range.offset(of: site), in: contents) { offset in
+        symbols.stubs.contains(range.segment.addresses.lowerBound + UInt64(offset))
+      }
+    }
+  }
+
+  /// Reports calls that no table can hold, because they are not direct.
+  private mutating func reportIndirectCalls(_ image: borrowing LinkedImage) {
+    for call in IndirectImageCalls(in: image, &targets, &code).calls where !isIgnored(call.site, image) {
+      let name = list(call.names)
+      report(
+        call.code, call.site, call.code.describe(callThrough: call.through, of: name), image, severity: .warning,
+        help: ["Run `staticcall annotate` on the object that the call comes from, and link again."])
+      sites.append(
+        ComparedSite(
+          location: locate(call.site, image), kind: call.kind, callName: name,
+          form: "through \(call.through == "GOT" ? "the GOT" : call.through), stays indirect", indirect: call))
+    }
+  }
+
   private func isIgnored(_ site: UInt64, _ image: borrowing LinkedImage) -> Bool {
     guard let section = image.section(at: site) else { return false }
     let name = image.name(of: section)
-    return name.hasPrefix(".plt") || name == ".altinstr_replacement" && !options.includesAlternatives
+    return isProcedureLinkageTable(name) || name == ".altinstr_replacement" && !options.includesAlternatives
   }
 
   // MARK: Reporting
 
   private mutating func report(
-    _ code: Code, _ address: UInt64?, _ message: String, _ image: borrowing LinkedImage, severity: Severity = .error
+    _ code: Code, _ address: UInt64?, _ message: String, _ image: borrowing LinkedImage, severity: Severity = .error,
+    help: [String]? = nil
   ) {
     let isFirst = helped.insert(code).inserted
     // The symbols were read before: nothing is thrown any more.
@@ -325,7 +288,8 @@ struct ImageVerification: ~Copyable {
     self.facts = facts
     diagnostics.append(
       Diagnostic(
-        code, severity, at: address.map { locate($0, image) }, message, help: isFirst ? code.help(for: facts) : []))
+        code, severity, at: address.map { locate($0, image) }, message,
+        help: isFirst ? help ?? code.help(for: facts) : []))
   }
 
   private func locate(_ address: UInt64, _ image: borrowing LinkedImage) -> DiagnosticLocation {

@@ -103,7 +103,7 @@ struct TableVerification {
     _ options: Options
   ) throws {
     guard !strangers.isEmpty else { return }
-    var inspector = try EntryInspector(survey, object, options)
+    var inspector = EntryInspector(survey, object, options)
     // In the order of the code, so that each stretch of it is decoded once however many entries are wrong.
     for stranger in strangers.sorted(by: { $0.position < $1.position }) {
       let (code, reason) = try inspector.inspect(stranger.position, object)

@@ -1,4 +1,4 @@
-import ObjectFile
+public import ObjectFile
 import SystemPackage
 
 /// What verification found in a file.
@@ -12,6 +12,8 @@ public struct Verification: Sendable {
   public struct Subject: Sendable {
     /// Its name in the archive that holds it.
     public var member: MemberName?
+    /// The file that a thin archive names: it may be found by itself, or in another archive, as well.
+    public var file: FileIdentity?
     public var kind: Kind
     /// Entries of its tables.
     public var entries = 0
@@ -59,22 +61,26 @@ extension Verification {
   }
 
   /// Verifies each object in an archive; other members are left out. Where nothing in a member's bytes looks like a static call, nothing else of it is read.
-  init(_ archive: borrowing Archive, at path: FilePath, _ options: Options) {
+  ///
+  /// `others` are files that are verified by themselves: a thin archive may name them, and each is looked at once.
+  init(_ archive: borrowing Archive, at path: FilePath, besides others: Set<FileIdentity>, _ options: Options) {
     let texts = options.textsOfStaticCalls
     for (name, member) in archive.namedMembers {
+      let file = archive.isThin ? FileIdentity(of: archive.file(of: member, path)) : nil
+      if let file, others.contains(file) { continue }
       do {
         switch try archive.kind(of: member, at: path) {
         case .object where !archive.isThin && !archive.holds(anyOf: texts, in: member):
           subjects.append(Subject(member: name, kind: .object))
         case .object:
           subjects += try archive.withObject(member, at: path) { object in
-            try Verification(object, member: name, options).subjects
+            try Verification(object, member: name, options).subjects.map { $0.with(file) }
           }
-        case .bitcode: subjects.append(.bitcode(name))
+        case .bitcode: subjects.append(.bitcode(name).with(file))
         case .image, .archive, .otherElf, .other: skippedMembers += 1
         }
       } catch {
-        subjects.append(Subject(member: name, kind: .object, refusal: Refusal(any: error)))
+        subjects.append(Subject(member: name, file: file, kind: .object, refusal: Refusal(any: error)))
       }
     }
   }
@@ -87,14 +93,20 @@ extension Verification.Subject {
       .noMachineCode, .warning, "LLVM bitcode, in which there is nothing to verify yet", help: Code.noMachineCode.help)
     return Self(member: member, kind: .bitcode, diagnostics: [warning])
   }
+
+  fileprivate func with(_ file: FileIdentity?) -> Self {
+    var subject = self
+    subject.file = file
+    return subject
+  }
 }
 
-/// Verifies the file at `path`, whatever it is.
-func verify(_ path: FilePath, _ options: Options) throws -> Verification {
+/// Verifies the file at `path`, whatever it is, but for members of a thin archive that are among `others`.
+func verify(_ path: FilePath, besides others: Set<FileIdentity>, _ options: Options) throws -> Verification {
   try InputFile.reading(path) { input in
     switch try FileKind(of: input) {
     case .image: try Verification(LinkedImage(reading: input), options)
-    case .archive: Verification(try Archive(reading: input), at: path, options)
+    case .archive: Verification(try Archive(reading: input), at: path, besides: others, options)
     case .object, .bitcode, .otherElf, .other: try Verification(ObjectFile(reading: input), options)
     }
   }
