@@ -6,6 +6,7 @@ extension RegisterSet {
   public struct Members: Sequence, IteratorProtocol {
     fileprivate var rest: UInt32
 
+    /// The next register, in ascending order; `nil` after the last.
     public mutating func next() -> Register? {
       guard rest != 0 else { return nil }
       let number = rest.trailingZeroBitCount

@@ -65,7 +65,7 @@ import Testing
   ]
 
   private static let armLeft: [(name: String, code: Code, body: String)] = [
-    ("an unknown instruction", .unknownInstruction, "LOAD\nhvc #1\nblr x19\nret"),
+    ("an unknown instruction", .unknownInstruction, "LOAD\nhlt #1\nblr x19\nret"),
     (
       "a selection", .notOnEveryPath,
       "LOAD\nadrp x1, :got:other\nldr x1, [x1, :got_lo12:other]\ncsel x1, x19, x1, eq\nblr x1\nret"
@@ -139,7 +139,7 @@ import Testing
       "known", .x86_64, .stays(.notOnEveryPath),
       x86Load + "LOAD\ntest %edi, %edi\nje 1f\nmov (%rsi), %rbx\n1: call *%rbx\nret"),
     RewriteCase(
-      "unknown", .aarch64, .stays(.unknownInstruction), armLoad + "LOAD\ncbz w0, 1f\nhvc #1\n1: blr x19\nret"),
+      "unknown", .aarch64, .stays(.unknownInstruction), armLoad + "LOAD\ncbz w0, 1f\nhlt #1\n1: blr x19\nret"),
     RewriteCase(
       "known", .aarch64, .stays(.notOnEveryPath), armLoad + "LOAD\ncbz w0, 1f\nldr x19, [x1]\n1: blr x19\nret"),
   ])

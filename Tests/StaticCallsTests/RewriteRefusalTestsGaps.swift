@@ -109,7 +109,8 @@ import Testing
     ].map { (name: String, verdict: Verdict, rest: String) in
       RewriteCase(
         name, .x86_64, verdict,
-        ".Lload:" + gap("mov %rsi, %rdi\n.Linside: mov %rdx, %rsi", register: "r10", behind: ".Lend: xor %ecx, %ecx\nret"),
+        ".Lload:"
+          + gap("mov %rsi, %rdi\n.Linside: mov %rdx, %rsi", register: "r10", behind: ".Lend: xor %ecx, %ecx\nret"),
         and: rest)
     })
   func nothingMayNameAPlaceThatMoves(_ rewrite: RewriteCase) async throws { try await rewrite.check() }

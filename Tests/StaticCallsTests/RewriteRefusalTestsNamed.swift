@@ -173,7 +173,7 @@ import Testing
     let switched = Self.switched("distances").replacing(
       "mov $1, %eax\ncall __x86_indirect_thunk_rbx", with: "mov $1, %eax")
     try await RewriteCase(
-      name, .x86_64, .stays(.notOnEveryPath), switched, and: Self.switchTables["distances", default: ""] + "\n" + rest
+      name, .x86_64, .stays(.notFollowed), switched, and: Self.switchTables["distances", default: ""] + "\n" + rest
     ).check()
     try await RewriteCase("twin", .x86_64, .direct, switched, and: Self.switchTables["distances", default: ""]).check()
   }
@@ -194,7 +194,7 @@ import Testing
       ret
       """
     let table = ".section .rodata\n.p2align 3\n.Ltable: .quad .Lone\n.Lmiddle: .quad .Ltwo"
-    try await RewriteCase("middle", .x86_64, .stays(.notOnEveryPath), body, and: table).check()
+    try await RewriteCase("middle", .x86_64, .stays(.notFollowed), body, and: table).check()
   }
 
   // MARK: Tail calls behind an epilogue

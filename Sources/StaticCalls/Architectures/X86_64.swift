@@ -17,12 +17,12 @@ enum X86_64: Architecture {
 
   static let addressRelocation = abs64
 
-  private static let abs64 = RelocationType(1)  // R_X86_64_64
-  private static let pc32 = RelocationType(2)  // R_X86_64_PC32
-  private static let plt32 = RelocationType(4)  // R_X86_64_PLT32
-  private static let gotPCRel = RelocationType(9)  // R_X86_64_GOTPCREL
-  private static let abs32 = RelocationType(10)  // R_X86_64_32
-  private static let abs32S = RelocationType(11)  // R_X86_64_32S
+  static let abs64 = RelocationType(1)  // R_X86_64_64
+  static let pc32 = RelocationType(2)  // R_X86_64_PC32
+  static let plt32 = RelocationType(4)  // R_X86_64_PLT32
+  static let gotPCRel = RelocationType(9)  // R_X86_64_GOTPCREL
+  static let abs32 = RelocationType(10)  // R_X86_64_32
+  static let abs32S = RelocationType(11)  // R_X86_64_32S
   private static let pc16 = RelocationType(13)  // R_X86_64_PC16
   private static let pc8 = RelocationType(15)  // R_X86_64_PC8
   private static let pc64 = RelocationType(24)  // R_X86_64_PC64
@@ -30,8 +30,8 @@ enum X86_64: Architecture {
   private static let got64 = RelocationType(27)  // R_X86_64_GOT64
   private static let gotPCRel64 = RelocationType(28)  // R_X86_64_GOTPCREL64
   private static let pltOff64 = RelocationType(31)  // R_X86_64_PLTOFF64
-  private static let gotPCRelX = RelocationType(41)  // R_X86_64_GOTPCRELX
-  private static let rexGotPCRelX = RelocationType(42)  // R_X86_64_REX_GOTPCRELX
+  static let gotPCRelX = RelocationType(41)  // R_X86_64_GOTPCRELX
+  static let rexGotPCRelX = RelocationType(42)  // R_X86_64_REX_GOTPCRELX
 
   static func isDistance(_ relocation: Relocation) -> Bool {
     [pc8, pc16, pc32, pc64, plt32].contains(relocation.type)
@@ -320,105 +320,11 @@ enum X86_64: Architecture {
 
   static func resume(after offset: Int) -> Int? { nil }
 
-  /// Looks for `cmp $n, index` and the branch that is taken for greater ones (`ja`, `jae`) or not (`jbe`, `jb`), or a mask.
-  static func entries(loadedBy load: Instruction, after path: [FunctionCode.Step], in code: Span<UInt8>) -> Int? {
-    guard var index = load.memory?.index else { return nil }
-    for (number, step) in path.enumerated() {
-      if let condition = condition(of: step.instruction, in: code) {
-        // Loads and copies between the comparison and its branch leave the flags as they are.
-        let rest = path[(number + 1)...]
-        guard let compare = rest.first(where: { !$0.instruction.keepsFlags }) else { return nil }
-        let isChanged = rest.prefix { $0.instruction.keepsFlags }.contains { $0.instruction.effects.writes.contains(index) }
-        guard !isChanged, case .compare(index, let limit)? = arithmetic(of: compare.instruction, in: code), limit >= 0
-        else { continue }
-        switch (condition, step.isTaken) {
-        case (7, false), (6, true): return limit + 1  // a, be
-        case (3, false), (2, true): return limit  // ae, b
-        default: continue
-        }
-      }
-      guard step.instruction.effects.writes.contains(index) else { continue }
-      if let source = widened(by: step.instruction, in: code) {
-        index = source
-      } else if case .mask(index, let mask)? = arithmetic(of: step.instruction, in: code), mask >= 0 {
-        return mask + 1
-      } else {
-        return nil
-      }
-    }
-    return nil
-  }
-
-  /// The four bits that say on what a conditional jump depends.
-  private static func condition(of instruction: Instruction, in code: Span<UInt8>) -> UInt8? {
-    guard case .conditionalJump = instruction.flow else { return nil }
-    if instruction.length >= 6, code[instruction.end - 6] == 0x0f, code[instruction.end - 5] & 0xf0 == 0x80 {
-      return code[instruction.end - 5] & 0xf
-    }
-    return instruction.length >= 2 && code[instruction.end - 2] & 0xf0 == 0x70 ? code[instruction.end - 2] & 0xf : nil
-  }
-
-  private enum Arithmetic {
-    case compare(Register, Int)
-    case mask(Register, Int)
-  }
-
-  /// What `cmp` and `and` with an immediate do to a register of 4 or 8 bytes (SDM, CMP and AND: 83 /7 ib, 81 /7 id, 3d id; /4 and 25).
-  private static func arithmetic(of instruction: Instruction, in code: Span<UInt8>) -> Arithmetic? {
-    var position = instruction.offset
-    var rex: UInt8 = 0
-    if code[position] & 0xf0 == 0x40 {
-      rex = code[position]
-      position += 1
-    }
-    guard position + 1 < instruction.end else { return nil }
-    let opcode = code[position]
-    if opcode == 0x3d || opcode == 0x25 {
-      guard let value = code.littleEndian(Int32.self, at: position + 1) else { return nil }
-      return opcode == 0x3d ? .compare(Register(0), Int(value)) : .mask(Register(0), Int(value))
-    }
-    let modRM = code[position + 1]
-    guard opcode == 0x83 || opcode == 0x81, modRM >= 0xc0 else { return nil }
-    let register = Register(Int(modRM & 7 | (rex & 1) << 3))
-    let value =
-      opcode == 0x83
-      ? code.littleEndian(Int8.self, at: position + 2).map { Int($0) }
-      : code.littleEndian(Int32.self, at: position + 2).map { Int($0) }
-    guard let value else { return nil }
-    switch modRM >> 3 & 7 {
-    case 4: return .mask(register, value)
-    case 7: return .compare(register, value)
-    default: return nil
-    }
-  }
-
-  /// The register whose contents an instruction copies, with or without an extension: `mov`, `movzx`, `movsx`, `movslq` between registers.
-  private static func widened(by instruction: Instruction, in code: Span<UInt8>) -> Register? {
-    if let source = instruction.source, instruction.operation == .move { return source }
-    var position = instruction.offset
-    var rex: UInt8 = 0
-    if code[position] & 0xf0 == 0x40 {
-      rex = code[position]
-      position += 1
-    }
-    var isRead = code[position] == 0x8b || code[position] == 0x63
-    let isWritten = code[position] == 0x89
-    if code[position] == 0x0f, position + 1 < instruction.end, [0xb6, 0xb7, 0xbe, 0xbf].contains(code[position + 1]) {
-      position += 1
-      isRead = true
-    }
-    guard isRead || isWritten, position + 2 == instruction.end, code[position + 1] >= 0xc0 else { return nil }
-    let modRM = code[position + 1]
-    let number = isRead ? modRM & 7 | (rex & 1) << 3 : modRM >> 3 & 7 | (rex & 4) << 1
-    // Without REX the numbers 4 to 7 stand for ah to bh where a byte is read.
-    if rex == 0, number >= 4, position > instruction.offset, code[position] & 1 == 0 { return nil }
-    return Register(Int(number))
-  }
-
   /// SDM, NOP: 90, 66 90, 0f 1f /0.
   static func isPlaceholder(_ instruction: Instruction, in code: Span<UInt8>) -> Bool {
     if case .jump(.direct) = instruction.flow { return true }
-    let first = (instruction.offset..<instruction.end).first { code[$0] != 0x66 && code[$0] != 0x2e } ?? instruction.offset
+    let first =
+      (instruction.offset..<instruction.end).first { code[$0] != 0x66 && code[$0] != 0x2e } ?? instruction.offset
     return code[first] == 0x90 && first + 1 == instruction.end
       || code[first] == 0x0f && first + 1 < instruction.end && code[first + 1] == 0x1f
   }
@@ -441,62 +347,6 @@ enum X86_64: Architecture {
     return nil
   }
 
-  /// A call ends where the old one ended, so that its return address stays; linkers put the same `67` in front of it. A jump
-  /// begins where the old one began, and `int3` behind it ends what a processor might run ahead into.
-  static func directForm(of branch: Instruction, in code: Span<UInt8>, room: Int) -> DirectForm? {
-    let spare = room - 5
-    guard spare >= 0, branch.end >= room else { return nil }
-    switch branch.flow {
-    case .call:
-      let filler = spare == 1 ? [0x67] : nops(spare)
-      return DirectForm(bytes: filler + [0xe8, 0, 0, 0, 0], opcode: branch.end - 5, padding: 0)
-    case .jump where room == branch.length:
-      return DirectForm(
-        bytes: [0xe9, 0, 0, 0, 0] + [UInt8](repeating: 0xcc, count: spare), opcode: branch.offset, padding: spare)
-    case .jump:
-      return DirectForm(bytes: nops(spare) + [0xe9, 0, 0, 0, 0], opcode: branch.end - 5, padding: 0)
-    case .conditionalJump, .next, .trap, .stop: return nil
-    }
-  }
-
-  static func branchRelocation(_ kind: CallKind) -> (field: Int, type: RelocationType, addend: Int64) {
-    (kind == .conditionalTail ? 2 : 1, plt32, -4)
-  }
-
-  /// The nops that Intel recommends (SDM volume 2, NOP), the longest first.
-  static func nops(_ count: Int) -> [UInt8] {
-    let longest = recommendedNops.count
-    guard count > 0 else { return [] }
-    return recommendedNops[min(count, longest) - 1] + nops(count - min(count, longest))
-  }
-
-  private static let recommendedNops: [[UInt8]] = [
-    [0x90],
-    [0x66, 0x90],
-    [0x0f, 0x1f, 0x00],
-    [0x0f, 0x1f, 0x40, 0x00],
-    [0x0f, 0x1f, 0x44, 0x00, 0x00],
-    [0x66, 0x0f, 0x1f, 0x44, 0x00, 0x00],
-    [0x0f, 0x1f, 0x80, 0x00, 0x00, 0x00, 0x00],
-    [0x0f, 0x1f, 0x84, 0x00, 0x00, 0x00, 0x00, 0x00],
-    [0x66, 0x0f, 0x1f, 0x84, 0x00, 0x00, 0x00, 0x00, 0x00],
-  ]
-
-  static func moved(
-    _ instruction: Instruction, down distance: Int, _ relocations: ArraySlice<CodeRelocation>, in code: Span<UInt8>
-  ) -> [UInt8]? {
-    // The linker works out a displacement from the instruction's end anew. A distance in an immediate counts from somewhere
-    // else, and one that the assembler worked out would have to change.
-    let fromEnd = [pc32, plt32, gotPCRel, gotPCRelX, rexGotPCRelX]
-    let absolute = [abs64, abs32, abs32S]
-    if instruction.memory?.isProgramCounterRelative == true {
-      guard relocations.count == 1, relocations.allSatisfy({ fromEnd.contains($0.relocation.type) }) else { return nil }
-    } else {
-      guard relocations.allSatisfy({ absolute.contains($0.relocation.type) }) else { return nil }
-    }
-    return (instruction.offset..<instruction.end).map { code[$0] }
-  }
-
   static func readsTypeHash(_ instruction: Instruction, of register: Register, in code: Span<UInt8>) -> Bool {
     guard let memory = instruction.memory, memory.base == register, memory.index == nil else { return false }
     return memory.size == 4 && memory.displacement < 0
@@ -516,11 +366,6 @@ enum X86_64: Architecture {
 }
 
 extension Instruction {
-  /// Whether an instruction is one of the few that stand between a comparison and its branch.
-  fileprivate var keepsFlags: Bool {
-    flow == .next && [.move, .moveSigned, .loadAddress, .store].contains(operation)
-  }
-
   /// Whether an instruction with an operand in memory reads it, as far as that is seen from its kind.
   fileprivate var isPlainRead: Bool {
     [.move, .moveSigned, .compare].contains(operation) || destination != nil && operation != .add

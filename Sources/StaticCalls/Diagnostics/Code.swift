@@ -550,7 +550,7 @@ public enum Code: String, CaseIterable, Sendable {
         works, and is not patched.
         """,
         help:
-        "`staticcall list --disassemble` and `objdump -d` show the code; an instruction that compilers use is worth a report."
+          "`staticcall list --disassemble` and `objdump -d` show the code; an instruction that compilers use is worth a report."
       )
     case .keptOnStack:
       Text(

@@ -148,7 +148,9 @@ struct Entrances {
         object.withContents(of: holder) { code in
           let isUnderstood = !architecture.isDistance(relocation) || architecture.formsAddress(relocation, in: code)
           if !isUnderstood { unreadable.insert(section) }
-          if architecture.field(of: relocation, in: code) == .other { takenAddresses[section, default: []].append(place) }
+          if architecture.field(of: relocation, in: code) == .other {
+            takenAddresses[section, default: []].append(place)
+          }
         }
       }
     }

@@ -44,7 +44,9 @@ struct NamedPlaces {
       let purpose = TablePurpose(of: object[holder], object)
       // What is not loaded, such as debugging information, leads no control anywhere; but a tracer changes code at its probes.
       guard purpose != .code, object[holder].flags.contains(.alloc) || purpose == .instructions else { continue }
-      if purpose == .data, try isTableOfSites(object[holder], StaticCalls.architecture(of: object.machine), object) { continue }
+      if purpose == .data, try isTableOfSites(object[holder], StaticCalls.architecture(of: object.machine), object) {
+        continue
+      }
       try collectRelocations(in: table.index, of: holder, purpose, naming: sections, object)
     }
     sort()

@@ -3,8 +3,8 @@ import ObjectFile
 
 extension PossibleAddresses {
   /// Whether the register of a branch may hold something else by instructions that are known, and not only because something is not
-  /// known. `sources` are all instructions that make the address.
-  mutating func mayDiffer(at branch: Int, _ sources: Set<Source>, in bytes: Span<UInt8>) -> Bool {
+  /// known. `sources` are all instructions that make the address; `isInVector` says whether a vector register may hold it.
+  mutating func mayDiffer(at branch: Int, _ sources: Set<Source>, isInVector: Bool) -> Bool {
     guard case .register(let register)? = branches[branch] else { return false }
     let followsPointers = sources.contains(where: \.isPointer)
     let isSource = Dictionary(sources.map { ($0.position, $0) }) { first, _ in first }
@@ -35,13 +35,14 @@ extension PossibleAddresses {
         }
         if instruction.flow.kind == .call { others.formUnion(results(of: position)) }
         guard instruction.effects != .unknown else { continue }
-        let accesses = architecture.memoryAccesses(by: instruction, in: bytes)
+        let accesses = memoryAccesses(at: position)
         let passesOn = accesses.isEmpty && !instruction.effects.reads.isEmpty
         // A copy is what its source is, a selection any of its operands.
         // What comes from a vector register, or from memory that the address leads to, may be the address itself.
         let mayBeSame =
           accesses.isEmpty
-          ? instruction.mayMoveVector : followsPointers && !others.isSuperset(of: instruction.effects.reads)
+          ? instruction.mayMoveVector || isInVector && instruction.mayReadVector
+          : followsPointers && !others.isSuperset(of: instruction.effects.reads)
         if mayBeSame { others.subtract(instruction.effects.writes) }
         let isOther =
           if mayBeSame { false } else if passesOn { !instruction.effects.reads.isDisjoint(with: others) } else {

@@ -14,6 +14,8 @@ struct PossibleAddresses {
   private let slots: StackSlots
   /// The registers that may hold an address on the stack in front of each instruction.
   private let stackAddresses: [RegisterSet]
+  /// How each instruction accesses memory: it is asked many times.
+  private let accesses: [[MemoryAccess]]
   /// Blocks that control may enter from where it is not seen.
   let unseen: [Int]
   /// Blocks that end in a jump to another part of the function: the cold one, most often, which nobody looks through.
@@ -63,6 +65,7 @@ struct PossibleAddresses {
     var rawValue: UInt8
     static let unknownInstruction = Passage(rawValue: 1)
     static let stack = Passage(rawValue: 2)
+    static let vector = Passage(rawValue: 4)
   }
 
   struct Uses: OptionSet {
@@ -87,13 +90,18 @@ struct PossibleAddresses {
     leadsToPart = Set(
       code.blocks.indices.filter { number in
         let position = code.blocks[number].range.upperBound - 1
-        guard [.tail, .conditionalTail].contains(code.instructions[position].flow.kind),
+        let flow = code.instructions[position].flow
+        guard flow.isDirectBranch, flow.kind != .call,
           let relocation = code.relocations(inInstructionAt: position).first?.relocation
         else { return false }
         return StaticCalls.leadsToPart(relocation, object)
       })
     slots = StackSlots(code, proof.evaluator.architecture, object)
     stackAddresses = proof.stackAddresses(slots, entered: unseen, object)
+    let architecture = proof.evaluator.architecture
+    accesses = object.withContents(of: code.section) { bytes in
+      code.instructions.map { architecture.memoryAccesses(by: $0, in: bytes) }
+    }
     entry = [RegisterSet](repeating: [], count: code.blocks.count)
     budget = 64 * code.instructions.count + (1 << 16)
   }
@@ -103,8 +111,8 @@ struct PossibleAddresses {
   /// Follows the addresses that some instructions make, as if they were one.
   ///
   /// The time that all calls take together is a small multiple of the function's length: after that the answer is `nil`.
-  mutating func follow(_ sources: Set<Source>, in bytes: Span<UInt8>) -> Outcome? {
-    var walk = Walk(sources)
+  mutating func follow(_ sources: Set<Source>) -> Outcome? {
+    var walk = Walk(sources, code)
     for source in sources { walk.add(code.block(of: source.position)) }
     defer { for number in walk.touched { entry[number] = [] } }
     while let number = walk.next() {
@@ -116,7 +124,7 @@ struct PossibleAddresses {
         if let landing = code.landings[position] {
           flow(registers.intersection(architecture.calleeSaved), into: landing, &walk)
         }
-        step(position, &registers, &walk, bytes)
+        step(position, &registers, &walk)
         walk.everywhere.formUnion(registers)
       }
       leave(number, registers, &walk)
@@ -129,13 +137,15 @@ struct PossibleAddresses {
 
   /// The state of one round.
   private struct Walk {
-    let sources: [Int: Source]
+    private let sources: [Int: Source]
+    private var isSource: [Bool]
     let followsPointers: Bool
     var outcome = Outcome()
     var reached: Set<Int> = []
-    var touched: Set<Int> = []
+    private(set) var touched: [Int] = []
+    private var isTouched: [Bool]
     private var work: [Int] = []
-    private var isWaiting: Set<Int> = []
+    private var isWaiting: [Bool]
     /// The places on the stack that may hold the address.
     var places = StackPlaces()
     /// Whether a vector register may.
@@ -143,10 +153,19 @@ struct PossibleAddresses {
     /// All registers that hold it anywhere, and at jumps to computed places.
     var everywhere: RegisterSet = []
 
-    init(_ sources: Set<Source>) {
+    init(_ sources: Set<Source>, _ code: FunctionCode) {
       self.sources = Dictionary(sources.map { ($0.position, $0) }) { first, _ in first }
+      isSource = [Bool](repeating: false, count: code.instructions.count)
+      for source in sources { isSource[source.position] = true }
+      isTouched = [Bool](repeating: false, count: code.blocks.count)
+      isWaiting = isTouched
       followsPointers = sources.contains(where: \.isPointer)
     }
+
+    /// The source that an instruction is.
+    func source(at position: Int) -> Source? { isSource[position] ? sources[position] : nil }
+
+    func hasTouched(_ block: Int) -> Bool { isTouched[block] }
 
     var isOnStack: Bool { !places.isEmpty }
 
@@ -154,13 +173,18 @@ struct PossibleAddresses {
     var isInMemory: Bool { isOnStack || isInVector }
 
     mutating func add(_ block: Int) {
-      touched.insert(block)
-      if isWaiting.insert(block).inserted { work.append(block) }
+      if !isTouched[block] {
+        isTouched[block] = true
+        touched.append(block)
+      }
+      if isWaiting[block] { return }
+      isWaiting[block] = true
+      work.append(block)
     }
 
     mutating func next() -> Int? {
       guard let block = work.popLast() else { return nil }
-      isWaiting.remove(block)
+      isWaiting[block] = false
       return block
     }
 
@@ -174,6 +198,7 @@ struct PossibleAddresses {
     mutating func putInVector() {
       if isInVector { return }
       isInVector = true
+      outcome.passed.insert(.vector)
       for block in touched { add(block) }
     }
   }
@@ -181,7 +206,7 @@ struct PossibleAddresses {
   private mutating func flow(_ registers: RegisterSet, into block: Int, _ walk: inout Walk) {
     // Where nothing gets in a register, memory may still hold it.
     let carries = !registers.isEmpty || walk.isInMemory
-    guard carries, !entry[block].isSuperset(of: registers) || !walk.touched.contains(block) else { return }
+    guard carries, !entry[block].isSuperset(of: registers) || !walk.hasTouched(block) else { return }
     entry[block].formUnion(registers)
     walk.add(block)
   }
@@ -214,30 +239,30 @@ struct PossibleAddresses {
 
   /// Carries the registers that may hold the address over one instruction.
   private func step(
-    _ position: Int, _ registers: inout RegisterSet, _ walk: inout Walk, _ bytes: Span<UInt8>
+    _ position: Int, _ registers: inout RegisterSet, _ walk: inout Walk
   ) {
     let instruction = code.instructions[position]
-    let source = walk.sources[position]
+    let source = walk.source(at: position)
     if registers.isEmpty, source == nil, !walk.isInMemory { return }
     let effects = instruction.effects
     switch instruction.flow {
     case .call, .jump, .conditionalJump:
-      branch(position, registers, &walk, bytes)
+      branch(position, registers, &walk)
       if instruction.flow.kind == .call { registers.subtract(results(of: position)) }
     case .stop:
       if branches[position] != nil {
-        branch(position, registers, &walk, bytes)
+        branch(position, registers, &walk)
       } else if !registers.isDisjoint(with: architecture.results) {
         walk.outcome.uses.insert(.passedOn)
       }
-    case .trap: break
-    case .next where effects == .unknown:
+    case .next where effects == .unknown, .trap where effects == .unknown:
       if !registers.isEmpty || walk.isOnStack { walk.outcome.passed.insert(.unknownInstruction) }
-      for access in architecture.memoryAccesses(by: instruction, in: bytes) where access.isWrite {
+      for access in accesses[position] where access.isWrite {
         if !registers.isEmpty, isOnStack(access, at: position) { walk.put(on: slots.slot(of: access, at: position)) }
       }
+    case .trap: break
     case .next:
-      let accesses = architecture.memoryAccesses(by: instruction, in: bytes)
+      let accesses = accesses[position]
       var written: RegisterSet = []
       // What an access takes from memory or leaves there.
       let data = accesses.isEmpty ? effects.reads : accesses.reduce(into: []) { $0.formUnion($1.stored) }
@@ -269,7 +294,7 @@ struct PossibleAddresses {
       if carries, accesses.isEmpty {
         if mayUseVector || effects.writes.isEmpty && instruction.operation != .compare { walk.putInVector() }
         written.formUnion(effects.writes)
-      } else if walk.isInVector, mayUseVector {
+      } else if walk.isInVector, accesses.isEmpty, instruction.mayReadVector {
         written.formUnion(effects.writes)
       }
       if instruction.operation == .compare, !effects.reads.isDisjoint(with: registers) {
@@ -289,6 +314,9 @@ struct PossibleAddresses {
     registers.formUnion(made)
   }
 
+  /// How the instruction at a position accesses memory.
+  func memoryAccesses(at position: Int) -> [MemoryAccess] { accesses[position] }
+
   /// The registers that a load replaces, of which it may have taken the address.
   func replaced(by instruction: Instruction, _ accesses: [MemoryAccess]) -> RegisterSet {
     guard [.move, .moveSigned].contains(instruction.operation) else { return [] }
@@ -298,7 +326,7 @@ struct PossibleAddresses {
   /// The registers that a call may return something in, and certainly changes in that case.
   func results(of call: Int) -> RegisterSet { architecture.results.subtracting(keptResults[call] ?? []) }
 
-  private func branch(_ position: Int, _ registers: RegisterSet, _ walk: inout Walk, _ bytes: Span<UInt8>) {
+  private func branch(_ position: Int, _ registers: RegisterSet, _ walk: inout Walk) {
     let instruction = code.instructions[position]
     if !registers.isDisjoint(with: architecture.arguments), code.target(of: instruction) == nil {
       walk.outcome.uses.insert(.passedOn)
@@ -308,9 +336,9 @@ struct PossibleAddresses {
     switch target {
     case .register(let register): isReached = registers.contains(register)
     case .anywhere: isReached = !registers.isEmpty || walk.isOnStack
-    case .pushed: isReached = isPushed(before: position, registers, walk, bytes)
+    case .pushed: isReached = isPushed(before: position, registers, walk)
     case .memory:
-      isReached = architecture.memoryAccesses(by: instruction, in: bytes).contains { access in
+      isReached = accesses[position].contains { access in
         if isOnStack(access, at: position), walk.places.overlap(slots.slot(of: access, at: position)) { return true }
         return walk.followsPointers && !instruction.effects.reads.isDisjoint(with: registers)
       }
@@ -320,16 +348,13 @@ struct PossibleAddresses {
   }
 
   /// Whether the address may be on top of the stack in front of a branch to what is there.
-  private func isPushed(
-    before position: Int, _ registers: RegisterSet, _ walk: Walk, _ bytes: Span<UInt8>
-  ) -> Bool {
+  private func isPushed(before position: Int, _ registers: RegisterSet, _ walk: Walk) -> Bool {
     let start = code.blocks[code.block(of: position)].range.lowerBound
     if !registers.isDisjoint(with: code.instructions[position].effects.reads) { return true }
     for before in (start..<position).reversed() {
-      let instruction = code.instructions[before]
-      let accesses = architecture.memoryAccesses(by: instruction, in: bytes)
+      let accesses = accesses[before]
       guard let top = accesses.first(where: { $0.isWrite && $0.base == .stackPointer }) else { continue }
-      if walk.sources[before]?.writesMemory == true { return true }
+      if walk.source(at: before)?.writesMemory == true { return true }
       // What comes from memory was there before.
       let isReadBack = accesses.contains {
         $0.isRead && isOnStack($0, at: before) && walk.places.overlap(slots.slot(of: $0, at: before))
@@ -355,5 +380,10 @@ extension Instruction {
   var mayMoveVector: Bool {
     operation == .other && effects.overwrites.isEmpty && !effects.writes.isEmpty
       && effects.writes.isSuperset(of: effects.reads)
+  }
+
+  /// Whether it may move something from a vector register to one that it names, which then has no other source.
+  var mayReadVector: Bool {
+    mayMoveVector || operation == .other && effects.reads.isEmpty && !effects.writes.isEmpty
   }
 }

@@ -122,6 +122,10 @@ private struct Function {
       let leavesFunction = instruction.flow.directTarget == nil || relocation != nil
       if leavesFunction, !walk.carriers.isDisjoint(with: architecture.arguments) { found = .passedOn }
       guard instruction.flow.kind == .call else { return jump(instruction, relocation, object) }
+      // Code in the function itself may do anything with it: gcc's thunks that are part of the function return to it.
+      if relocation == nil, let target = instruction.flow.directTarget, self.position(at: target) != nil {
+        return .reachesBranch
+      }
       // A function in this object may be known to keep registers that others do not (-fipa-ra).
       let kept = try kept.kept(by: instruction, relocation, in: section, &reader, object)
       walk.carriers.formIntersection(kept.union(architecture.calleeSaved))
@@ -150,10 +154,12 @@ private struct Function {
   /// Where a jump leads; one to another function hands on what it holds.
   private func jump(_ jump: Instruction, _ relocation: Relocation?, _ object: borrowing ObjectFile) -> Outcome {
     let goesOn = jump.flow.continues
+    // It may go on in the function.
+    guard let target = jump.flow.directTarget else { return .reachesBranch }
     if let relocation {
       return leadsToPart(relocation, object) ? .reachesBranch : goesOn ? .goesOn : .ends
     }
-    return jump.flow.directTarget.map { .branches(target: $0, goesOn: goesOn) } ?? .ends
+    return .branches(target: target, goesOn: goesOn)
   }
 
   private func relocation(in instruction: Instruction) -> Relocation? {
