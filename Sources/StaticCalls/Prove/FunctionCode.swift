@@ -115,6 +115,13 @@ struct FunctionCode {
     return target
   }
 
+  /// Whether a block has anything but nops and traps, which stand between and behind what is executed.
+  func doesAnything(inBlock number: Int) -> Bool {
+    instructions[blocks[number].range].contains {
+      $0.flow != .next && $0.flow != .trap || $0.effects != RegisterEffects(reads: [], writes: [])
+    }
+  }
+
   // MARK: Cutting
 
   /// Leads exceptions to their landing pads. Where one comes from elsewhere, such as the function's hot part, or the table is not

@@ -85,7 +85,8 @@ struct PossibleAddresses {
     self.keptResults = keptResults
     let code = proof.code
     unseen = code.blocks.indices.dropFirst().filter {
-      code.blocks[$0].isEntered || !proof.propagation.reaches(block: $0)
+      // What pads code up to the next label is led to by nothing.
+      code.blocks[$0].isEntered || !proof.propagation.reaches(block: $0) && code.doesAnything(inBlock: $0)
     }
     leadsToPart = Set(
       code.blocks.indices.filter { number in

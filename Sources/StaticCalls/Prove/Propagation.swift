@@ -64,12 +64,7 @@ struct Propagation {
 
   /// Whether code that does something is led to by nothing: there are ways into it that are not seen.
   func missesCode(of code: FunctionCode) -> Bool {
-    zip(code.blocks, entry).contains { block, registers in
-      registers == nil
-        && code.instructions[block.range].contains {
-          $0.flow != .next && $0.flow != .trap || $0.effects != RegisterEffects(reads: [], writes: [])
-        }
-    }
+    code.blocks.indices.contains { entry[$0] == nil && code.doesAnything(inBlock: $0) }
   }
 
   /// Goes through the instructions in order, each with what is known of the registers in front of it. In code that nothing is
