@@ -236,13 +236,13 @@ enum AArch64: Architecture {
   }
 
   /// Arm ARM C6.2: `b` and `bl`; `b.cond`, `cbz` and `cbnz`; `tbz` and `tbnz`.
-  static func possibleBranchTargets(at offset: Int, in code: Span<UInt8>) -> [Int] {
-    guard offset % 4 == 0, let word = code.littleEndian(UInt32.self, at: offset) else { return [] }
-    if word & 0x7c00_0000 == 0x1400_0000 { return [offset + Int(Int32(bitPattern: word << 6) >> 6) * 4] }
+  static func possibleBranchTarget(at offset: Int, in code: Span<UInt8>) -> Int? {
+    guard offset % 4 == 0, let word = code.littleEndian(UInt32.self, at: offset) else { return nil }
+    if word & 0x7c00_0000 == 0x1400_0000 { return offset + Int(Int32(bitPattern: word << 6) >> 6) * 4 }
     if word & 0xff00_0000 == 0x5400_0000 || word & 0x7e00_0000 == 0x3400_0000 {
-      return [offset + Int(Int32(bitPattern: word << 8) >> 13) * 4]
+      return offset + Int(Int32(bitPattern: word << 8) >> 13) * 4
     }
-    return word & 0x7e00_0000 == 0x3600_0000 ? [offset + Int(Int32(bitPattern: word << 13) >> 18) * 4] : []
+    return word & 0x7e00_0000 == 0x3600_0000 ? offset + Int(Int32(bitPattern: word << 13) >> 18) * 4 : nil
   }
 
   /// Branches, exceptions and system instructions have bits 28 to 26 in common (Arm ARM C4.1); of those with pointer

@@ -63,7 +63,7 @@ protocol Architecture {
   static var framePointer: Register { get }
 
   /// Where a branch could lead that begins at an offset, whatever the bytes there are meant to be.
-  static func possibleBranchTargets(at offset: Int, in code: Span<UInt8>) -> [Int]
+  static func possibleBranchTarget(at offset: Int, in code: Span<UInt8>) -> Int?
 
   /// Whether an instruction is a nop or a direct jump: where data names it, a program may overwrite the one with the other.
   static func isPlaceholder(_ instruction: Instruction, in code: Span<UInt8>) -> Bool

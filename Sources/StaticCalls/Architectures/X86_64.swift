@@ -230,15 +230,13 @@ enum X86_64: Architecture {
     instruction.destinationSize == 4 && instruction.end == field + 4 && field >= 1 && code[field - 1] & 0xf8 == 0xb8
   }
 
-  static func possibleBranchTargets(at offset: Int, in code: Span<UInt8>) -> [Int] {
+  static func possibleBranchTarget(at offset: Int, in code: Span<UInt8>) -> Int? {
     switch code[offset] {
-    case 0xe8, 0xe9: code.littleEndian(Int32.self, at: offset + 1).map { [offset + 5 + Int($0)] } ?? []
-    case 0x80...0x8f: code.littleEndian(Int32.self, at: offset + 1).map { [offset + 5 + Int($0)] } ?? []
-    case 0x70...0x7f, 0xe0...0xe3, 0xeb:
-      code.littleEndian(Int8.self, at: offset + 1).map { [offset + 2 + Int($0)] } ?? []
+    case 0xe8, 0xe9, 0x80...0x8f: code.littleEndian(Int32.self, at: offset + 1).map { offset + 5 + Int($0) }
+    case 0x70...0x7f, 0xe0...0xe3, 0xeb: code.littleEndian(Int8.self, at: offset + 1).map { offset + 2 + Int($0) }
     case 0xc7 where offset + 1 < code.count && code[offset + 1] == 0xf8:  // xbegin
-      code.littleEndian(Int32.self, at: offset + 2).map { [offset + 6 + Int($0)] } ?? []
-    default: []
+      code.littleEndian(Int32.self, at: offset + 2).map { offset + 6 + Int($0) }
+    default: nil
     }
   }
 

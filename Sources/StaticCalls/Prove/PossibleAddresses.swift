@@ -112,7 +112,8 @@ struct PossibleAddresses {
   /// Follows the addresses that some instructions make, as if they were one.
   ///
   /// The time that all calls take together is a small multiple of the function's length: after that the answer is `nil`.
-  mutating func follow(_ sources: Set<Source>) -> Outcome? {
+  /// With `stopsAtCall` it ends when one of them may be called; the outcome says no more than that then.
+  mutating func follow(_ sources: Set<Source>, stopsAtCall: Bool = false) -> Outcome? {
     var walk = Walk(sources, code)
     for source in sources { walk.add(code.block(of: source.position)) }
     defer { for number in walk.touched { entry[number] = [] } }
@@ -129,6 +130,7 @@ struct PossibleAddresses {
         walk.everywhere.formUnion(registers)
       }
       leave(number, registers, &walk)
+      if stopsAtCall, walk.outcome.reachesUnknownCode || !walk.reached.isEmpty { break }
       for block in unseen { flow(walk.everywhere, into: block, &walk) }
     }
     var outcome = walk.outcome

@@ -192,7 +192,7 @@ struct CodeReader: ~Copyable {
     object.withContents(of: section) { code in
       var offset = range.lowerBound
       while offset < range.upperBound {
-        if architecture.possibleBranchTargets(at: offset, in: code).contains(where: isWanted) { return true }
+        if let target = architecture.possibleBranchTarget(at: offset, in: code), isWanted(target) { return true }
         offset = architecture.resume(after: offset) ?? offset + 1
       }
       return false
@@ -366,7 +366,7 @@ struct CodeReader: ~Copyable {
         if range.upperBound - end > 4 * Self.mostInstructions { return nil }
         object.withContents(of: section) { code in
           for offset in end..<range.upperBound {
-            branches.formUnion(architecture.possibleBranchTargets(at: offset, in: code))
+            if let target = architecture.possibleBranchTarget(at: offset, in: code) { branches.insert(target) }
           }
         }
       }

@@ -81,7 +81,7 @@ struct FollowedAddresses {
   /// the half, which takes far fewer steps than one by one.
   private func suspects(among loads: ArraySlice<Load>, _ possible: inout PossibleAddresses) -> [Load] {
     guard loads.count > 1 else { return Array(loads) }
-    guard possible.follow(Set(loads.map(\.source)))?.mayBeCall != false else { return [] }
+    guard possible.follow(Set(loads.map(\.source)), stopsAtCall: true)?.mayBeCall != false else { return [] }
     let middle = loads.startIndex + loads.count / 2
     return suspects(among: loads[..<middle], &possible) + suspects(among: loads[middle...], &possible)
   }
