@@ -260,6 +260,22 @@ import Testing
     try await RewriteCase("tail", target, verdict, Self.virtualTailCall(target, epilogue: epilogue), and: table).check()
   }
 
+  // MARK: Pools
+
+  /// gcc puts the addresses that a function needs behind it, in the large model; an assembler may put them further away.
+  @Test(
+    arguments: [
+      ("behind the function", "adrp x9, .Lpool\nldr x9, [x9, :lo12:.Lpool]", ".p2align 3\n.Lpool: .quad __SCT__a"),
+      ("by a literal", "ldr x9, .Lpool", ".p2align 3\n.Lpool: .quad __SCT__a"),
+      (
+        "behind another function", "adrp x9, .Lpool\nldr x9, [x9, :lo12:.Lpool]",
+        ".type g, %function\ng: ret\n.size g, . - g\n.p2align 3\n.Lpool: .quad __SCT__a"
+      ),
+    ].map { (name: String, load: String, pool: String) in
+      RewriteCase(name, .aarch64, .direct, load + "\nblr x9\nret", and: pool)
+    })
+  func anAddressInAPoolIsFollowed(_ rewrite: RewriteCase) async throws { try await rewrite.check() }
+
   // MARK: Words of keys
 
   /// The word of a key is not loaded later than other memory is read: what was written before it may be read after it.

@@ -18,8 +18,6 @@ struct PossibleAddresses {
   private let accesses: [[MemoryAccess]]
   /// Blocks that control may enter from where it is not seen.
   let unseen: [Int]
-  /// Blocks that end in a jump to another part of the function: the cold one, most often, which nobody looks through.
-  private let leadsToPart: Set<Int>
   private var entry: [RegisterSet]
   /// How many instructions may still be looked at; see ``follow(_:)``.
   var budget: Int
@@ -88,15 +86,6 @@ struct PossibleAddresses {
       // What pads code up to the next label is led to by nothing.
       code.blocks[$0].isEntered || !proof.propagation.reaches(block: $0) && code.doesAnything(inBlock: $0)
     }
-    leadsToPart = Set(
-      code.blocks.indices.filter { number in
-        let position = code.blocks[number].range.upperBound - 1
-        let flow = code.instructions[position].flow
-        guard flow.isDirectBranch, flow.kind != .call,
-          let relocation = code.relocations(inInstructionAt: position).first?.relocation
-        else { return false }
-        return StaticCalls.leadsToPart(relocation, object)
-      })
     slots = StackSlots(code, proof.evaluator.architecture, object)
     stackAddresses = proof.stackAddresses(slots, entered: unseen, object)
     let architecture = proof.evaluator.architecture
@@ -220,7 +209,6 @@ struct PossibleAddresses {
     let last = code.instructions[block.range.upperBound - 1]
     for successor in block.successors { flow(registers, into: successor, &walk) }
     let holds = !registers.isEmpty || walk.isOnStack
-    if holds, leadsToPart.contains(number) { walk.outcome.reachesUnknownCode = true }
     if let target = code.target(of: last), holds {
       if let position = code.position(at: target) {
         if last.flow.kind == .call { flow(registers, into: code.block(of: position), &walk) }

@@ -19,8 +19,7 @@ extension CallSiteResolver {
     guard let stretch = try code.stretch(around: offset, in: section, object) else {
       // A literal pool, or a table beside the code; the function around it may call what it loads from there.
       addInData(reference, .noCall(.data))
-      let start = try code.stretch(holding: offset, in: section, object).range.lowerBound
-      uses[start, default: []] += []
+      pool.insert(offset)
       return
     }
     guard let position = stretch.position(of: offset) else {
@@ -34,6 +33,8 @@ extension CallSiteResolver {
   mutating func resolveUses(
     in section: SectionIndex, role: SectionRole, _ object: borrowing ObjectFile
   ) throws(ObjectFileError) {
+    try addReaders(of: pool, in: section, object)
+    pool = []
     let uses = uses.sorted { $0.key < $1.key }
     self.uses = [:]
     for (start, uses) in uses {
@@ -49,6 +50,33 @@ extension CallSiteResolver {
       case .followed(let rewriter): try resolve(uses, of: stretch, rewriter, object)
       }
     }
+  }
+
+  /// Has the functions examined that may load addresses from places among the code: those whose relocations name such a place, and the one
+  /// around it or in front of it, which assemblers need no relocation for.
+  private mutating func addReaders(
+    of pool: Set<Int>, in section: SectionIndex, _ object: borrowing ObjectFile
+  ) throws(ObjectFileError) {
+    guard !pool.isEmpty else { return }
+    func add(_ offset: Int, _ code: inout CodeReader, _ uses: inout [Int: [Use]]) throws(ObjectFileError) {
+      guard let stretch = try code.stretch(around: offset, in: section, object) else { return }
+      uses[stretch.range.lowerBound, default: []] += []
+    }
+    for place in pool {
+      let around = try code.stretch(holding: place, in: section, object).range.lowerBound
+      uses[around, default: []] += []
+      if around > 0 { try add(around - 1, &code, &uses) }
+    }
+    let readers = try code.relocations(of: section, in: 0..<object[section].contentSize, object).filter { reader in
+      let symbol = object.symbol(reader.relocation.symbol)
+      guard symbol.binding == .local,
+        object.place(of: symbol, at: reader.relocation.symbol) == .section(section)
+      else { return false }
+      let end = reader.offset + architecture.fieldSize(of: reader.relocation)
+      let distance = architecture.targetOffset(of: reader.relocation, instructionEnd: end)
+      return pool.contains(Int(truncatingIfNeeded: Int64(bitPattern: symbol.value) &+ distance))
+    }
+    for reader in readers { try add(reader.offset, &code, &uses) }
   }
 
   /// Settles the uses of a function, together with the branches that go to their addresses.

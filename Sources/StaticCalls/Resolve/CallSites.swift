@@ -90,6 +90,9 @@ struct CallSiteResolver: ~Copyable {
   /// Uses of addresses by something else than a direct branch, in the section at hand, by the start of their stretch of code.
   var uses: [Int: [Use]] = [:]
 
+  /// Addresses that stand among the code of the section at hand, as offsets.
+  var pool: Set<Int> = []
+
   /// Prepares to resolve references in `sections`.
   init(
     _ index: TrampolineIndex, _ references: References, in sections: Set<SectionIndex>, keepsAddressesInData: Bool,
