@@ -272,7 +272,8 @@ import Testing
         ".type g, %function\ng: ret\n.size g, . - g\n.p2align 3\n.Lpool: .quad __SCT__a"
       ),
     ].map { (name: String, load: String, pool: String) in
-      RewriteCase(name, .aarch64, .direct, load + "\nblr x9\nret", and: pool)
+      // Without a relocation in the function there is no table to add one to.
+      RewriteCase(name, .aarch64, name == "by a literal" ? .stays(.throughRegister) : .direct, load + "\nblr x9\nret", and: pool)
     })
   func anAddressInAPoolIsFollowed(_ rewrite: RewriteCase) async throws { try await rewrite.check() }
 

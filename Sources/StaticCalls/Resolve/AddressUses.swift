@@ -33,13 +33,14 @@ extension CallSiteResolver {
   mutating func resolveUses(
     in section: SectionIndex, role: SectionRole, _ object: borrowing ObjectFile
   ) throws(ObjectFileError) {
-    try addReaders(of: pool, in: section, object)
+    let readers = try readers(of: pool, in: section, object)
     pool = []
+    for reader in readers { self.uses[reader, default: []] += [] }
     let uses = uses.sorted { $0.key < $1.key }
     self.uses = [:]
     for (start, uses) in uses {
       let stretch = try code.stretch(holding: start, in: section, object)
-      switch try indirect.examine(stretch, role: role, &code, object) {
+      switch try indirect.examine(stretch, role: role, readsPool: readers.contains(start), &code, object) {
       case .handedOn(let fates):
         for use in uses {
           let instruction = stretch.instructions[use.position]
@@ -52,20 +53,19 @@ extension CallSiteResolver {
     }
   }
 
-  /// Has the functions examined that may load addresses from places among the code: those whose relocations name such a place, and the one
+  /// The starts of the functions that may load addresses from places among the code: those whose relocations name such a place, and the one
   /// around it or in front of it, which assemblers need no relocation for.
-  private mutating func addReaders(
+  private mutating func readers(
     of pool: Set<Int>, in section: SectionIndex, _ object: borrowing ObjectFile
-  ) throws(ObjectFileError) {
-    guard !pool.isEmpty else { return }
-    func add(_ offset: Int, _ code: inout CodeReader, _ uses: inout [Int: [Use]]) throws(ObjectFileError) {
-      guard let stretch = try code.stretch(around: offset, in: section, object) else { return }
-      uses[stretch.range.lowerBound, default: []] += []
-    }
+  ) throws(ObjectFileError) -> Set<Int> {
+    guard !pool.isEmpty else { return [] }
+    var starts: Set<Int> = []
     for place in pool {
       let around = try code.stretch(holding: place, in: section, object).range.lowerBound
-      uses[around, default: []] += []
-      if around > 0 { try add(around - 1, &code, &uses) }
+      starts.insert(around)
+      if around > 0, let before = try code.stretch(around: around - 1, in: section, object) {
+        starts.insert(before.range.lowerBound)
+      }
     }
     let readers = try code.relocations(of: section, in: 0..<object[section].contentSize, object).filter { reader in
       let symbol = object.symbol(reader.relocation.symbol)
@@ -76,7 +76,12 @@ extension CallSiteResolver {
       let distance = architecture.targetOffset(of: reader.relocation, instructionEnd: end)
       return pool.contains(Int(truncatingIfNeeded: Int64(bitPattern: symbol.value) &+ distance))
     }
-    for reader in readers { try add(reader.offset, &code, &uses) }
+    for reader in readers {
+      if let stretch = try code.stretch(around: reader.offset, in: section, object) {
+        starts.insert(stretch.range.lowerBound)
+      }
+    }
+    return starts
   }
 
   /// Settles the uses of a function, together with the branches that go to their addresses.

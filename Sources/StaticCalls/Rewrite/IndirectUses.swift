@@ -32,15 +32,17 @@ struct IndirectUses: ~Copyable {
     self.sections = sections
   }
 
-  /// Decides on the indirect branches of the function that takes `stretch`.
+  /// Decides on the indirect branches of the function that takes `stretch`. `readsPool` says that it may load addresses which no relocation of
+  /// its own names.
   mutating func examine(
-    _ stretch: DecodedStretch, role: SectionRole, _ code: inout CodeReader, _ object: borrowing ObjectFile
+    _ stretch: DecodedStretch, role: SectionRole, readsPool: Bool, _ code: inout CodeReader,
+    _ object: borrowing ObjectFile
   ) throws(ObjectFileError) -> Finding {
     let all = try code.relocations(of: stretch.section, in: stretch.range, object)
     let first = all.partitionPoint { $0.offset >= stretch.range.lowerBound }
     let end = all.partitionPoint { $0.offset >= stretch.range.upperBound }
     // The entrances take decoding all code there is, many times what the rest takes.
-    if !keepsAddressesInData, entrances == nil,
+    if !keepsAddressesInData, !readsPool, entrances == nil,
       let uses = try CarriedAddresses(in: stretch, all[first..<end], locations, &kept, &code, object).uses
     {
       return .handedOn(uses)
