@@ -74,7 +74,7 @@ struct PlainAnnotate: ParsableCommand {
     }
   }
 
-  @Argument(help: objectsHelp)
+  @Argument(help: ArgumentHelp("Objects (relocatable ELF files), and archives of them.", valueName: "object"))
   var objects: [FileArgument]
 
   @Option(

@@ -10,8 +10,8 @@ struct List: ParsableCommand {
     abstract: "List every use of a trampoline in objects, archives and linked programs.",
     discussion: """
       One line for each call site and each other use: where it is, in which function, whether it is a call or a tail call, what \
-      it goes through, the name of the static call, and whether it is in the table or can be made direct. In an archive, each object is listed; in a linked program, each call \
-      site with its address. Nothing is changed.
+      it goes through, the name of the static call, and whether it is in the table or can be made direct. In an archive, each object \
+      is listed; in a linked program, each call site with its address. Nothing is changed.
       """)
 
   enum Format: String, Choice {
@@ -19,7 +19,7 @@ struct List: ParsableCommand {
     case json
   }
 
-  @Argument(help: objectsHelp)
+  @Argument(help: ArgumentHelp("Objects, archives and linked programs.", valueName: "object"))
   var objects: [FileArgument]
 
   @OptionGroup var parallel: Jobs
@@ -33,7 +33,7 @@ struct List: ParsableCommand {
       "Only the uses of this static call, named without its prefix; may be repeated.", valueName: "name"))
   var key: [String] = []
 
-  @Flag(help: "Only say how many uses there are, by key and by shape.")
+  @Flag(help: "Only say what becomes of the references in code, and how many uses there are by key and by shape.")
   var summary = false
 
   @Flag(inversion: .prefixedNo, help: "Write the names of C++, Swift and Rust functions as their languages do.")

@@ -117,9 +117,6 @@ func attempt<Item: Sendable, Success: Sendable>(
   return Array(zip(items, results))
 }
 
-let objectsHelp = ArgumentHelp(
-  "The objects: relocatable ELF files. To list, archives and linked programs as well.", valueName: "object")
-
 /// Files and directories to look at.
 struct FileArguments: ParsableArguments {
   @Argument(

@@ -42,7 +42,7 @@ struct TailLayout {
     for section in plan.addedSections { add(section, plan, object) }
     writeGroups(of: object)
     writeStringTables(of: object)
-    writeHeaders(of: object)
+    writeHeaders()
   }
 
   // MARK: Symbols
@@ -87,8 +87,8 @@ struct TailLayout {
 
   private mutating func addSymbols(of plan: EditPlan, to object: borrowing ObjectFile) {
     guard let table = object.symbolTable, let renumbering else { return }
-    let locals = plan.localSymbols.flatMap { record(of: $0, binding: .local, names: table.strings, object) }
-    let globals = plan.globalSymbols.flatMap { record(of: $0, binding: .global, names: table.strings, object) }
+    let locals = plan.localSymbols.flatMap { record(of: $0, binding: .local, names: table.strings) }
+    let globals = plan.globalSymbols.flatMap { record(of: $0, binding: .global, names: table.strings) }
     move(
       table.section,
       to: insert(locals, globals, into: table.section, recordSize: Symbol.size, renumbering, object), alignment: 8)
@@ -116,7 +116,7 @@ struct TailLayout {
   }
 
   private mutating func record(
-    of symbol: NewSymbol, binding: SymbolBinding, names: SectionIndex, _ object: borrowing ObjectFile
+    of symbol: NewSymbol, binding: SymbolBinding, names: SectionIndex
   ) -> [UInt8] {
     let name = symbol.name.isEmpty ? 0 : appendString(symbol.name, to: names)
     let section = symbol.section?.rawValue ?? 0
@@ -298,7 +298,7 @@ struct TailLayout {
     }
   }
 
-  private mutating func writeHeaders(of object: borrowing ObjectFile) {
+  private mutating func writeHeaders() {
     let isExtended = headers.count >= Self.reservedSections
     // Extended numbering: the count moves to the null section's sh_size.
     if isExtended { headers[0].size = UInt64(headers.count) }

@@ -7,8 +7,8 @@
  *   sum = static_call(hash)(data, size);              a direct call, wherever it stands
  *   static_call_update(hash, hash_avx2);              every call goes to hash_avx2 from now on
  *
- * Compile, run `staticcall annotate --abi user` on the object, link with -lstaticcall. No compiler flag and no linker script is
- * needed. What was not annotated, or cannot be patched, calls through a trampoline: slower, never wrong.
+ * Compile, run `staticcall annotate` on the object, link with -lstaticcall. No compiler flag and no linker script is needed.
+ * What was not annotated, or cannot be patched, calls through a trampoline: slower, never wrong.
  *
  * C11 to C23, C++17 and later, gcc and clang, x86-64 and AArch64, Linux.
  */

@@ -195,10 +195,12 @@ enum AArch64: Architecture {
     return nil
   }
 
+  static let nop: UInt32 = 0xd503_201f
+
   /// `nop` and `b`.
   static func isPlaceholder(_ instruction: Instruction, in code: Span<UInt8>) -> Bool {
     if case .jump(.direct) = instruction.flow { return true }
-    return code.littleEndian(UInt32.self, at: instruction.offset) == 0xd503_201f
+    return code.littleEndian(UInt32.self, at: instruction.offset) == nop
   }
 
   static func mayReadMemory(_ instruction: Instruction, in code: Span<UInt8>) -> Bool {
@@ -245,8 +247,8 @@ enum AArch64: Architecture {
     return word & 0x7e00_0000 == 0x3600_0000 ? offset + Int(Int32(bitPattern: word << 13) >> 18) * 4 : nil
   }
 
-  /// Branches, exceptions and system instructions have bits 28 to 26 in common (Arm ARM C4.1); of those with pointer
-  /// authentication, which the decoder does not know, `retaa` and `retab` end a function as `ret` does.
+  /// Branches, exceptions and system instructions have bits 28 to 26 in common (Arm ARM C4.1); of these, `retaa` and `retab`, which may be
+  /// written as data, end a function as `ret` does.
   static func mayBranch(undecodedAt offset: Int, in code: Span<UInt8>) -> Bool {
     guard let word = code.littleEndian(UInt32.self, at: offset) else { return true }
     return word >> 26 & 7 == 0b101 && word != 0xd65f_0bff && word != 0xd65f_0fff

@@ -11,7 +11,7 @@ extension AArch64 {
 
   /// GNU ld and mold write a `nop`; others let the branch lead to the next instruction.
   static func isErasedBranch(at offset: Int, in code: Span<UInt8>) -> Bool {
-    code.littleEndian(UInt32.self, at: offset) == 0xd503_201f
+    code.littleEndian(UInt32.self, at: offset) == nop
   }
 
   /// An entry of a PLT (`adrp x16`, `ldr x17`, `add x16`, `br x17`), or a veneer: `adrp x16`, `add x16`, `br x16`; `ldr x16` of the
@@ -51,7 +51,7 @@ extension AArch64 {
   static func leadsOverStubs(at offset: Int, in code: Span<UInt8>, isStub: (Int) -> Bool) -> Bool {
     func word(_ number: Int) -> UInt32 { code.littleEndian(UInt32.self, at: offset + 4 * number) ?? 0 }
     guard let branch = patchableBranch(at: offset, in: code), branch.kind == .tail, branch.target > offset + 8,
-      word(1) == 0xd503_201f
+      word(1) == nop
     else { return false }
     if isStub(offset + 8) { return true }
     let isMoved = word(2) & 0x3b00_0000 == 0x3900_0000 || word(2) & 0xff00_0000 == 0x9b00_0000  // ldr, str; madd, msub

@@ -3,7 +3,7 @@ import ObjectFile
 
 /// What staticcall knows of one machine: relocation numbers, branch encodings and register rules, as data and pure functions.
 ///
-/// A new machine is one file with a conforming type, one line in ``architecture(of:)`` and a case of `Machine`.
+/// A new machine is a conforming type in files of its name, one line in ``architecture(of:)`` and a case of `Machine`.
 protocol Architecture {
   static var instructionSet: InstructionSet { get }
 
@@ -71,8 +71,8 @@ protocol Architecture {
   /// Whether an instruction may read memory elsewhere than at the stack pointer.
   static func mayReadMemory(_ instruction: Instruction, in code: Span<UInt8>) -> Bool
 
-  /// How many values the index of a load from an array, or of a jump through one, can have, by what was executed in front of it (the last first); `nil` where that
-  /// does not say.
+  /// How many values the index of a load from an array, or of a jump through one, can have, by what was executed in front of it (the last
+  /// first); `nil` where that does not say.
   static func entries(loadedBy load: Instruction, after path: [FunctionCode.Step], in code: Span<UInt8>) -> Int?
 
   /// Whether the bytes at an offset, which the decoder does not know, may be a branch or anything else that ends or moves the

@@ -91,22 +91,16 @@ enum X86_64: Architecture {
     guard offset >= 2, offset <= code.count - 4, code[offset - 2] == 0xff,
       code[offset - 1] == 0x15 || code[offset - 1] == 0x25
     else { return false }
-    var position = offset - 3
-    while position >= 0 {
-      switch code[position] {
-      case 0x64, 0x65, 0x66, 0x67, 0xf0, 0xf3: return false
-      case 0x26, 0x2e, 0x36, 0x3e, 0xf2, 0x40...0x4f: position -= 1
-      default: return true
-      }
-    }
-    return true
+    return !mayHavePrefix(before: offset - 2, code) { [0x64, 0x65, 0x66, 0x67, 0xf0, 0xf3].contains($0) }
   }
 
   private static func branch(
     from start: Int, length: Int, _ kind: CallKind, _ vouchedFor: Bool, _ code: Span<UInt8>
   ) -> RelocatedField {
     let certainty: BranchCertainty =
-      if !vouchedFor { .needsInstructionStart } else if mayHaveOperandSizePrefix(before: start, code) {
+      if !vouchedFor {
+        .needsInstructionStart
+      } else if mayHavePrefix(before: start, code, where: { $0 == 0x66 }) {
         .mayHavePrefix
       } else {
         .certain
@@ -114,15 +108,18 @@ enum X86_64: Architecture {
     return .branch(start: start, length: length, kind: kind, certainty: certainty)
   }
 
-  /// Whether a 66 stands among the bytes before an opcode that look like prefixes. It may also end another instruction.
-  private static func mayHaveOperandSizePrefix(before opcode: Int, _ code: Span<UInt8>) -> Bool {
+  /// Whether one that is wanted is among the bytes before an opcode that look like prefixes. It may also end another instruction.
+  private static func mayHavePrefix(
+    before opcode: Int, _ code: Span<UInt8>, where isWanted: (UInt8) -> Bool
+  ) -> Bool {
     var position = opcode - 1
     while position >= 0 {
       switch code[position] {
-      case 0x66: return true
-      case 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x67, 0xf0, 0xf2, 0xf3, 0x40...0x4f: position -= 1
+      case 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x66, 0x67, 0xf0, 0xf2, 0xf3, 0x40...0x4f: break
       default: return false
       }
+      if isWanted(code[position]) { return true }
+      position -= 1
     }
     return false
   }
@@ -284,7 +281,6 @@ enum X86_64: Architecture {
   /// The last instruction before a return that has to do with the top of the stack gives it back. One that writes there, or
   /// moves the stack pointer to a computed place, makes the return a jump.
   static func isComputedReturn(_ block: ArraySlice<Instruction>) -> Bool {
-    let stackPointer = Register(4)
     for instruction in block.dropLast().reversed() {
       if instruction.operation == .push { return true }
       if let memory = instruction.memory, memory.base == stackPointer, instruction.operation != .loadAddress {
@@ -330,7 +326,7 @@ enum X86_64: Architecture {
   static func mayReadMemory(_ instruction: Instruction, in code: Span<UInt8>) -> Bool {
     if instruction.effects == .unknown { return true }
     guard let memory = instruction.memory, instruction.operation != .loadAddress else { return false }
-    return memory.base != Register(4)
+    return memory.base != stackPointer
   }
 
   static func patchableBytes(of branch: Instruction, in code: Span<UInt8>) -> Range<Int>? {

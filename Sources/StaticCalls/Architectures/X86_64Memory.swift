@@ -3,7 +3,7 @@ import ObjectFile
 
 /// How x86-64 code uses memory and its stack.
 extension X86_64 {
-  private static let stackPointer = Register(4)
+  static let stackPointer = Register(4)
 
   static let framePointer = Register(5)
 

@@ -290,8 +290,8 @@ public enum Code: String, CaseIterable, Sendable {
         """
         The object already has a table, and some of it does not fit the code: the code changed after it was annotated, or the table
         was made by hand or by another tool. A runtime that meets a wrong entry stops the machine or patches the wrong bytes.
-        Compile the object again, or `staticcall annotate --rebuild` it, which throws the table away and makes it anew. An entry for a replacement in .altinstr_replacement is expected with
-        --include-altinstr.
+        Compile the object again, or `staticcall annotate --rebuild` it, which throws the table away and makes it anew. An entry for a
+        replacement in .altinstr_replacement is expected with --include-altinstr.
         """)
     case .overlappingSites:
       Text(
@@ -322,9 +322,10 @@ public enum Code: String, CaseIterable, Sendable {
       Text(
         "staticcall's own check failed",
         """
-        Before it writes, staticcall reads the edited object back and verifies it. The check failed, so nothing was written. This is
-        a bug in staticcall: please report it, with the object if you can.
-        """, help: "Nothing was written. Please report this, with the object if you can.")
+        Before it writes, staticcall reads the edited object back and verifies it. As an error, this says that the check failed, and
+        nothing was written. As a warning, it says that a reference to a trampoline was lost sight of: it may be a call that no message
+        names. Either is a bug in staticcall: please report it, with the object if you can.
+        """, help: "Please report this, with the object if you can.")
     default: nil
     }
   }
@@ -461,24 +462,25 @@ public enum Code: String, CaseIterable, Sendable {
       Text(
         "a table names the instructions, and something may change them",
         """
-        A table such as .altinstructions, .retpoline_sites or __bug_table names this code: the kernel examines or replaces it at boot. The
-        call stays as it is: it works, goes through the trampoline, and is not patched.
+        A table such as .altinstructions, .retpoline_sites, __bug_table or .note.stapsdt names this code: the kernel, or a tracer,
+        examines or replaces it. The call stays as it is: it works, goes through the trampoline, and is not patched.
         """,
         help: "Annotate the object before objtool or another tool adds such tables.")
     case .unboundedJump:
       Text(
         "a jump in the function may lead anywhere",
         """
-        The function jumps to a computed address, as `goto *p` does, and takes addresses of its own code. Control might arrive between
-        the load of the trampoline's address and the call. The call stays as it is: it works, goes through the trampoline, and is
-        not patched.
+        The function jumps to a computed address, as `goto *p` does, and takes addresses of its own code; or data names one of its nops,
+        which the program may make a jump, or nothing is seen to lead to some of its code. Control might arrive between the load of the
+        trampoline's address and the call. The call stays as it is: it works, goes through the trampoline, and is not patched.
         """)
     case .undecodedFunction:
       Text(
         "the function cannot be decoded as a whole",
         """
-        The decoder does not know some bytes of the function, so what its registers hold cannot be proved. The call stays as it is: it
-        works, goes through the trampoline, and is not patched.
+        The decoder does not know some bytes of the function, or a part of the function is in another section (.text.unlikely), which is
+        decoded by itself. So what registers hold there cannot be proved. The call stays as it is: it works, goes through the trampoline,
+        and is not patched.
         """)
     case .unreadableTables:
       Text(
@@ -579,9 +581,10 @@ public enum Code: String, CaseIterable, Sendable {
       Text(
         "the table's section is malformed",
         """
-        The section must be loaded, writable data (SHT_PROGBITS, SHF_ALLOC, SHF_WRITE) of whole 8-byte entries. The kernel divides the size by 8 and drops
-        a rest without a word. With an alignment above 8 linkers leave gaps, which are taken for entries; with SHF_EXCLUDE they leave the
-        table out. In an object the bytes are zero, and the kernel loads no module where they are not: relocations fill them in.
+        The section must be loaded, writable data (SHT_PROGBITS, SHF_ALLOC, SHF_WRITE) of whole 8-byte entries. The kernel divides the
+        size by 8 and drops a rest without a word. With an alignment above 8 linkers leave gaps, which are taken for entries; with
+        SHF_EXCLUDE they leave the table out. In an object the bytes are zero, and the kernel loads no module where they are not:
+        relocations fill them in.
         """)
     case .missingEntry:
       Text(
@@ -613,8 +616,8 @@ public enum Code: String, CaseIterable, Sendable {
       Text(
         "an entry's flag does not fit the branch",
         """
-        Bit 0 of the key slot says that the site is a jump (a tail call: the last thing that a function does) and not a call. With the wrong flag the kernel finds an opcode it does not
-        expect, and stops the machine.
+        Bit 0 of the key slot says that the site is a jump (a tail call: the last thing that a function does) and not a call. With the
+        wrong flag the kernel finds an opcode it does not expect, and stops the machine.
         """)
     case .keyMismatch:
       Text(

@@ -75,7 +75,7 @@ struct References {
         let count = inCode.count
         if try Self.scan(table.index, of: target.index, index, object, into: &inCode) { ascending.insert(table.index) }
         if inCode.count > count { referring.insert(target.index) }
-      } else if isLoadableData(target, object, options) {
+      } else if isLoadableData(target, object) {
         _ = try Self.scan(table.index, of: target.index, index, object, into: &inData)
       }
     }
@@ -163,7 +163,7 @@ extension [Reference] {
 }
 
 /// Whether a program can load a pointer from the section: data of the program, not a table that describes it.
-private func isLoadableData(_ section: Section, _ object: borrowing ObjectFile, _ options: Options) -> Bool {
+private func isLoadableData(_ section: Section, _ object: borrowing ObjectFile) -> Bool {
   guard section.flags.contains(.alloc), !section.flags.contains(.execInstr), section.type == .progbits else {
     return false
   }

@@ -134,12 +134,11 @@ struct Entrances {
     try object.withRelocations(in: table) { relocations in
       for position in relocations.indices where relocations[position].type != .none {
         let relocation = relocations[position]
-        let symbol = object.symbol(relocation.symbol)
-        guard case .section(let section) = object.place(of: symbol, at: relocation.symbol) else { continue }
         // Behind the field of a branch, and of an instruction that makes an address, the instruction ends.
         let end = relocation.offset.rawValue + architecture.fieldSize(of: relocation)
         let distance = architecture.targetOffset(of: relocation, instructionEnd: end)
-        let place = Int(truncatingIfNeeded: symbol.value) &+ Int(truncatingIfNeeded: distance)
+        guard let named = Place(distance, from: relocation.symbol, object) else { continue }
+        let (section, place) = (named.section, named.offset)
         guard sections.contains(section) else {
           dataLabels[section, default: []].append(place)
           continue

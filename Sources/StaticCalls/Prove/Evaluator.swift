@@ -87,11 +87,10 @@ struct Evaluator {
     }
   }
 
-  /// Whether an instruction may change what a key holds: it writes to memory, and that is not certainly elsewhere.
+  /// Whether an instruction that writes to memory may change what a key holds: the memory is not certainly elsewhere.
   private func mayWriteKey(
     _ instruction: Instruction, _ code: FunctionCode, _ registers: Registers, _ object: borrowing ObjectFile
   ) -> Bool {
-    guard instruction.writesMemory else { return false }
     guard instruction.effects != .unknown else { return true }
     let base = object.withContents(of: code.section) { architecture.baseOfStore(instruction, in: $0) }
     let held = base.map { registers[$0] }
@@ -122,12 +121,9 @@ struct Evaluator {
     // A symbol that other objects can see, or define, stands for a function.
     let symbol = object.symbol(relocation.symbol)
     if object.withSymbols({ _, names in symbol.isOutlined(names) }) { return true }
-    guard symbol.binding == .local, case .section(let section) = object.place(of: symbol, at: relocation.symbol) else {
-      return false
-    }
     let distance = architecture.targetOffset(of: relocation, instructionEnd: call.end)
-    let offset = Int(truncatingIfNeeded: Int64(bitPattern: symbol.value) &+ distance)
-    return !functionStarts.contains(Place(section: section, offset: offset))
+    guard symbol.binding == .local, let place = Place(distance, from: relocation.symbol, object) else { return false }
+    return !functionStarts.contains(place)
   }
 
   private func value(

@@ -43,11 +43,10 @@ func isTableOfSites(
 private func namedBranch(
   at site: Relocation, _ architecture: any Architecture.Type, _ object: borrowing ObjectFile
 ) throws(ObjectFileError) -> (kind: CallKind, symbol: SymbolIndex)? {
-  let symbol = object.symbol(site.symbol)
-  guard case .section(let section) = object.place(of: symbol, at: site.symbol),
-    object[section].flags.contains(.execInstr),
-    let offset = Int(exactly: Int64(bitPattern: symbol.value) &+ site.addend), offset >= 0
+  guard let place = Place(site.addend, from: site.symbol, object), place.offset >= 0,
+    object[place.section].flags.contains(.execInstr)
   else { return nil }
+  let (section, offset) = (place.section, place.offset)
   let branch = object.withContents(of: section) { code in
     offset < code.count ? architecture.patchableBranch(at: offset, in: code) : nil
   }

@@ -148,11 +148,8 @@ extension JumpTable {
       try object.withRelocations(in: table) { relocations in
         for position in relocations.indices where relocations[position].type != .none {
           let relocation = relocations[position]
-          let symbol = object.symbol(relocation.symbol)
-          guard case .section(let target) = object.place(of: symbol, at: relocation.symbol) else { continue }
-          let offset = Int(truncatingIfNeeded: Int64(bitPattern: symbol.value) &+ relocation.addend)
-          fields.append(
-            DataField(offset: relocation.offset.rawValue, target: Place(section: target, offset: offset)))
+          guard let target = Place(relocation.addend, from: relocation.symbol, object) else { continue }
+          fields.append(DataField(offset: relocation.offset.rawValue, target: target))
         }
       }
     }

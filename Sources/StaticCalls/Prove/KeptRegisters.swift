@@ -33,15 +33,11 @@ struct KeptRegisters {
       return try changed(
         byFunctionAt: Place(section: section, offset: target), size: nil, depth, &reader, object)
     }
-    let symbol = object.symbol(relocation.symbol)
-    guard case .section(let section) = object.place(of: symbol, at: relocation.symbol) else {
-      return volatile
-    }
     let distance = architecture.targetOffset(of: relocation, instructionEnd: call.end)
-    let offset = Int(truncatingIfNeeded: Int64(bitPattern: symbol.value) &+ distance)
+    guard let place = Place(distance, from: relocation.symbol, object) else { return volatile }
+    let symbol = object.symbol(relocation.symbol)
     let size = symbol.type == .function && distance == 0 && symbol.size > 0 ? Int(clamping: symbol.size) : nil
-    return try changed(
-      byFunctionAt: Place(section: section, offset: offset), size: size, depth, &reader, object)
+    return try changed(byFunctionAt: place, size: size, depth, &reader, object)
   }
 
   /// Without a size the function goes on to the next label, or else to its first return.

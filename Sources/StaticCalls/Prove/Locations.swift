@@ -74,3 +74,11 @@ struct Locations {
     return found.count == 1 ? found[0] : nil
   }
 }
+
+/// Whether a branch leads to a part of a function that was moved away, and not to a function: gcc makes a function symbol of its own for the
+/// cold part of a function, and clang names a place in the section.
+func leadsToPart(_ relocation: Relocation, _ object: borrowing ObjectFile) -> Bool {
+  let symbol = object.symbol(relocation.symbol)
+  guard symbol.binding == .local, case .section = object.place(of: symbol, at: relocation.symbol) else { return false }
+  return symbol.type != .function || object.name(of: relocation.symbol).contains(".cold")
+}

@@ -111,12 +111,8 @@ struct NamedPlaces {
     try object.withRelocations(in: table) { relocations in
       for position in relocations.indices where relocations[position].type != .none {
         let relocation = relocations[position]
-        let symbol = object.symbol(relocation.symbol)
-        guard case .section(let section) = object.place(of: symbol, at: relocation.symbol) else { continue }
-        let field = relocation.offset.rawValue
-        let place = Place(
-          section: section,
-          offset: Int(truncatingIfNeeded: symbol.value) &+ Int(truncatingIfNeeded: relocation.addend))
+        guard let place = Place(relocation.addend, from: relocation.symbol, object) else { continue }
+        let (section, field) = (place.section, relocation.offset.rawValue)
         if purpose == .data { fields[holder, default: []].append(DataField(offset: field, target: place)) }
         guard sections.contains(section) else { continue }
         switch purpose {

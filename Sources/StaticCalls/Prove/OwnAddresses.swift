@@ -24,11 +24,10 @@ struct OwnAddresses {
         if let place = architecture.placeFormed(by: instruction, in: code) { places.insert(place) }
       }
       for relocation in relocations where architecture.field(of: relocation.relocation, in: code) == .other {
-        let symbol = object.symbol(relocation.relocation.symbol)
-        guard object.place(of: symbol, at: relocation.relocation.symbol) == .section(section) else { continue }
         let end = relocation.offset + architecture.fieldSize(of: relocation.relocation)
         let distance = architecture.targetOffset(of: relocation.relocation, instructionEnd: end)
-        places.insert(Int(truncatingIfNeeded: Int64(bitPattern: symbol.value) &+ distance))
+        let place = Place(distance, from: relocation.relocation.symbol, object)
+        if let place, place.section == section { places.insert(place.offset) }
       }
     }
     self.places = places.filter { offset in

@@ -33,7 +33,7 @@ struct UnwindTable {
         isUnreadable = true
         continue
       }
-      for frame in frames { try add(frame, of: sections, &areaFields, object) }
+      for frame in frames { try add(frame, &areaFields, object) }
     }
     for section in rows.keys { rows[section]?.sort() }
     for section in borders.keys { borders[section]?.sort() }
@@ -48,8 +48,7 @@ struct UnwindTable {
   }
 
   private mutating func add(
-    _ frame: Frame, of sections: Set<SectionIndex>, _ areaFields: inout [SectionIndex: RelocatedFields],
-    _ object: borrowing ObjectFile
+    _ frame: Frame, _ areaFields: inout [SectionIndex: RelocatedFields], _ object: borrowing ObjectFile
   ) throws(ObjectFileError) {
     let section = frame.start.section
     if let changes = frame.rows {
@@ -133,12 +132,11 @@ private struct RelocatedFields {
           let relocation = relocations[position]
           guard relocation.type != .none else { continue }
           relocated.insert(relocation.offset.rawValue)
-          let symbol = object.symbol(relocation.symbol)
-          guard case .section(let target) = object.place(of: symbol, at: relocation.symbol) else { continue }
-          let offset = Int64(bitPattern: symbol.value) &+ relocation.addend
           // What lies outside of its section is no place, and a table that needs it cannot be read.
-          guard offset >= 0, offset <= Int64(object[target].contentSize) else { continue }
-          places[relocation.offset.rawValue] = Place(section: target, offset: Int(offset))
+          guard let place = Place(relocation.addend, from: relocation.symbol, object), place.offset >= 0,
+            place.offset <= object[place.section].contentSize
+          else { continue }
+          places[relocation.offset.rawValue] = place
         }
       }
     }

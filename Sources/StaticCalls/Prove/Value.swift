@@ -115,6 +115,15 @@ struct Place: Hashable {
   var offset: Int
 }
 
+extension Place {
+  /// The place at a distance, in bytes, from the symbol with an index; `nil` for a symbol that is in no section of the object.
+  init?(_ distance: Int64, from index: SymbolIndex, _ object: borrowing ObjectFile) {
+    let symbol = object.symbol(index)
+    guard case .section(let section) = object.place(of: symbol, at: index) else { return nil }
+    self.init(section: section, offset: Int(truncatingIfNeeded: Int64(bitPattern: symbol.value) &+ distance))
+  }
+}
+
 /// How a jump finds its target: an element of a table, widened, shifted to the left and added to a base.
 struct JumpTable: Hashable {
   var table: Place

@@ -31,7 +31,7 @@ struct Rewriter {
     liveness = Liveness(proof)
     branches = try IndirectBranches(proof, object)
     decide(branches, object)
-    removeDeadLoads(branches.addressLoads, object)
+    removeDeadLoads(branches.addressLoads)
   }
 
   private var section: SectionIndex { code.section }
@@ -245,7 +245,7 @@ struct Rewriter {
   // MARK: Dead loads
 
   /// Turns loads into nops that nobody needs any more. A load that nobody needed before either is the compiler's own affair.
-  private mutating func removeDeadLoads(_ loads: [Int], _ object: borrowing ObjectFile) {
+  private mutating func removeDeadLoads(_ loads: [Int]) {
     guard !liveness.changes.directed.isEmpty, proof.obstacle == nil else { return }
     let before = Liveness(proof)
     var candidates = loads.filter { position in

@@ -32,7 +32,7 @@ struct ImageCode: ~Copyable {
   /// What a place in the code is.
   enum Judgement: Equatable {
     /// By the instruction there. It is certain where control is known to get to that instruction and nothing contradicts it.
-    case place(NamedPlace, isCertain: Bool)
+    case place(EntryPlace, isCertain: Bool)
     /// Known to be data, or no code at all.
     case data
     /// Nobody can tell where an instruction begins there.

@@ -5,7 +5,7 @@ import ObjectFile
 ///
 /// A site is the opcode of a direct branch. Prefixes in front of it that do nothing (x86-64: `2e`, `3e`, `67`, `f2`, REX and others) stay
 /// outside of it; with 66 the branch is none that a runtime may change, because Intel's processors ignore that prefix and AMD's do not.
-enum NamedPlace: Equatable {
+enum EntryPlace: Equatable {
   case site(CallKind, length: Int)
   /// A prefix of a branch whose site begins `distance` bytes further on.
   case prefix(distance: Int)
@@ -18,7 +18,7 @@ enum NamedPlace: Equatable {
 
 extension Architecture {
   /// Judges the place at `offset`, which must lie in the bytes of `instruction`, in the section or segment that holds `code`.
-  static func place(_ offset: Int, in instruction: Instruction, _ code: Span<UInt8>) -> NamedPlace {
+  static func place(_ offset: Int, in instruction: Instruction, _ code: Span<UInt8>) -> EntryPlace {
     let isStart = offset == instruction.offset
     guard instruction.flow.isDirectBranch, let kind = instruction.flow.kind else {
       return isStart ? .otherInstruction : .middle
