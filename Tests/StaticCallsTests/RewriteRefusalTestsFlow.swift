@@ -158,7 +158,7 @@ import Testing
   @Test(
     arguments: [
       (
-        "a label inside it", .stays(.notOnEveryPath), "", both,
+        "a label inside it", .stays(.notFollowed), "", both,
         ".text\n.type g, %function\ng: adrp x0, .Ltable+1\nadd x0, x0, :lo12:.Ltable+1\nret"
       ),
       ("more constants than cases", .stays(.notOnEveryPath), "", three, ""),

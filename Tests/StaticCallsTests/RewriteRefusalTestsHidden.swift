@@ -61,7 +61,7 @@ import Testing
   /// C's `static const int table[] = {&&b - &&a, ...}`, of which other code names the third element.
   @Test func aTableReachesToTheEndOfItsObject() async throws {
     try await RewriteCase(
-      "labels", .aarch64, .stays(.notOnEveryPath),
+      "labels", .aarch64, .stays(.notFollowed),
       Self.behind(
         """
         adrp x10, table + 8

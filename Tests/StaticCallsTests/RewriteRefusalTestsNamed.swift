@@ -14,6 +14,7 @@ import Testing
       mov __SCT__a@GOTPCREL(%rip), %rbx
       call __x86_indirect_thunk_rbx
       .Lsite: nopl 0(%rax,%rax)
+      .Lother: nopl 0(%rax,%rax)
       .Lfault: mov (%rdi), %eax
       .Lend: \(behindCall)
       pop %rbx
@@ -28,6 +29,7 @@ import Testing
       ldr x19, [x19, :got_lo12:__SCT__a]
       blr x19
       .Lsite: nop
+      .Lother: nop
       .Lfault: ldr w0, [x0]
       .Lend: \(behindCall)
       ldp x19, x30, [sp], #16
@@ -88,6 +90,11 @@ import Testing
     arguments: [
       ("a constant", ".section sites, \"a\"\n.long .Lsite - ., .Llabel - .Lsite"),
       ("nothing", ".section sites, \"a\"\n.quad .Lsite"),
+      ("a constant beside the function", ".section sites, \"a\"\n.quad .Lsite, f\n.long .Llabel - .Lsite"),
+      (
+        "a constant beside another record",
+        ".section sites, \"a\"\n.quad .Lsite, .Llabel, .Lother\n.long .Llabel - .Lother"
+      ),
       ("two of them", ".section sites, \"a\"\n.long .Lsite - ., .Llabel - .Lsite, 0, .Lsite - ., .Llabel - .Lsite, 0"),
     ].flatMap { (name: String, table: String) in
       Target.allCases.map { target in
@@ -197,6 +204,91 @@ import Testing
     try await RewriteCase("middle", .x86_64, .stays(.notFollowed), body, and: table).check()
   }
 
+  /// Whoever else gets at the table, or at what was loaded from it, may lead control to the cases with anything in the registers.
+  @Test(
+    arguments: [
+      (
+        "another function reads the table", "",
+        ".section .other, \"ax\"\nlea .Ltable(%rip), %rdx\nmovslq (%rdx), %rax\nret"
+      ),
+      ("data names the table", "", ".data\n.quad .Ltable"),
+      ("others can see the table", "", ".globl cases\n.set cases, .Ltable"),
+      ("the table's address is stored", "mov %r12, (%rsi)", ""),
+      ("the table's address is an argument", "mov %r12, %rdi\ncall elsewhere", ""),
+      (
+        "another part goes on with the table's address", "test %esi, %esi\njne .Lcold",
+        ".section .text.unlikely, \"ax\"\n.Lcold: ret"
+      ),
+      ("the target is stored", "", "",),
+    ].map { (name: String, use: String, rest: String) in
+      let stored = name == "the target is stored"
+      let body = switched("distances").replacing("mov $1, %eax\ncall __x86_indirect_thunk_rbx", with: "mov $1, %eax")
+        .replacing("cmp $1, %edi", with: use + "\ncmp $1, %edi")
+        .replacing("add %r12, %rax\n", with: "add %r12, %rax\n" + (stored ? "mov %rax, (%rsi)\n" : ""))
+      return RewriteCase(
+        name, .x86_64, .stays(.notFollowed), body, and: (switchTables["distances"] ?? "") + "\n" + rest)
+    })
+  func aTableThatOthersGetAtDoesNotTellTheWaysIn(_ rewrite: RewriteCase) async throws { try await rewrite.check() }
+
+  /// What a comparison says of the index does not hold behind a call, which brings another one.
+  @Test(arguments: [("mov w0, w0", Verdict.direct), ("bl next", .stays(.notOnEveryPath))])
+  func aBoundHoldsUpToTheNextCall(_ between: String, verdict: Verdict) async throws {
+    let body = """
+      stp x19, x30, [sp, #-16]!
+      adrp x19, :got:other
+      ldr x19, [x19, :got_lo12:other]
+      cmp w0, #1
+      b.hi .Lout
+      \(between)
+      adrp x9, .Ltable
+      add x9, x9, :lo12:.Ltable
+      adr x10, .Lone
+      ldrb w11, [x9, w0, uxtw]
+      add x10, x10, w11, sxtb #2
+      br x10
+      .Lone: adrp x19, :got:__SCT__a
+      ldr x19, [x19, :got_lo12:__SCT__a]
+      .Lcall: blr x19
+      .Lout: ldp x19, x30, [sp], #16
+      ret
+      """
+    let table = """
+      .section .rodata
+      .type table, %object
+      .Ltable:
+      table: .byte 0, (.Lout - .Lone) / 4, (.Lcall - .Lone) / 4
+      .size table, 3
+      """
+    try await RewriteCase(between, .aarch64, verdict, body, and: table).check()
+  }
+
+  /// Where the table's start is an address in front of it, the object around that says nothing of its end.
+  @Test func aTableThatBeginsInAnotherObjectIsNotRead() async throws {
+    let body = """
+      adrp x9, before + 2
+      add x9, x9, :lo12:before + 2
+      LOAD
+      adr x10, .Lone
+      ldrb w11, [x9, w1, uxtw]
+      add x10, x10, w11, sxtb #2
+      br x10
+      .Lone: nop
+      OTHER
+      .Lcall: CALLIT
+      ret
+      """
+    let table = """
+      .section .rodata
+      .type before, %object
+      before: .byte 99, 99, 99, 99
+      .size before, 4
+      .type table, %object
+      table: .byte 0, (.Lcall - .Lone) / 4
+      .size table, 2
+      """
+    try await RewriteCase("bias", .aarch64, .unknown, body, and: table).check()
+  }
+
   // MARK: Tail calls behind an epilogue
 
   /// A switch, and a tail call through memory: behind a whole epilogue it cannot lead back into the function.
@@ -260,6 +352,33 @@ import Testing
     try await RewriteCase("tail", target, verdict, Self.virtualTailCall(target, epilogue: epilogue), and: table).check()
   }
 
+  /// Without a frame, as compilers leave the ways through a function that need none, a jump may lead back.
+  @Test(arguments: [("push %rbx", "pop %rbx"), ("", "")])
+  func aJumpBehindAnEpilogueMayLeadToWhereThereIsNoFrame(_ prologue: String, epilogue: String) async throws {
+    let body = """
+      test %esi, %esi
+      je .Lquick
+      \(prologue)
+      call elsewhere
+      mov (%rax), %rax
+      OTHER
+      \(epilogue)
+      jmp *%rax
+      .Lquick: LOAD
+      mov %edi, %edi
+      cmp $1, %edi
+      ja .Lout
+      lea .Ltable(%rip), %rdx
+      movslq (%rdx,%rdi,4), %rax
+      add %rdx, %rax
+      jmp *%rax
+      .Lone: BRANCH
+      .Lout: ret
+      """
+    let table = ".section .rodata\n.p2align 2\n.Ltable: .long .Lone - .Ltable, .Lout - .Ltable"
+    try await RewriteCase("frame", .x86_64, .stays(.unboundedJump), body, and: table).check()
+  }
+
   // MARK: Pools
 
   /// gcc puts the addresses that a function needs behind it, in the large model; an assembler may put them further away.
@@ -273,7 +392,8 @@ import Testing
       ),
     ].map { (name: String, load: String, pool: String) in
       // Without a relocation in the function there is no table to add one to.
-      RewriteCase(name, .aarch64, name == "by a literal" ? .stays(.throughRegister) : .direct, load + "\nblr x9\nret", and: pool)
+      RewriteCase(
+        name, .aarch64, name == "by a literal" ? .stays(.throughRegister) : .direct, load + "\nblr x9\nret", and: pool)
     })
   func anAddressInAPoolIsFollowed(_ rewrite: RewriteCase) async throws { try await rewrite.check() }
 
@@ -295,6 +415,13 @@ import Testing
       (
         .x86_64, .stays(.staleKey),
         "mov __SCK__a(%rip), %r11\nmovdqu (%rsi), %xmm0\ncall __x86_indirect_thunk_r11\nret"
+      ),
+      (.x86_64, .stays(.staleKey), "mov __SCK__a(%rip), %r11\nlodsb\ncall __x86_indirect_thunk_r11\nret"),
+      (.x86_64, .stays(.staleKey), "mov __SCK__a(%rip), %r11\nrepe cmpsb\ncall __x86_indirect_thunk_r11\nret"),
+      (.x86_64, .stays(.staleKey), "mov __SCK__a(%rip), %r11\nxlatb\ncall __x86_indirect_thunk_r11\nret"),
+      (
+        .aarch64, .stays(.staleKey),
+        ".arch armv8.2-a+sve\nadrp x8, __SCK__a\nldr x9, [x8, :lo12:__SCK__a]\nld1d {z0.d}, p0/z, [x1]\nblr x9\nret"
       ),
       (.aarch64, .direct, "adrp x8, __SCK__a\nldr x9, [x8, :lo12:__SCK__a]\nldr x0, [sp, #8]\nblr x9\nret"),
       (.aarch64, .stays(.staleKey), "adrp x8, __SCK__a\nldr x9, [x8, :lo12:__SCK__a]\nldr x0, [x1]\nblr x9\nret"),

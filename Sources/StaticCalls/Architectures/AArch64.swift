@@ -165,6 +165,8 @@ enum AArch64: Architecture {
     func word(_ instruction: Instruction) -> UInt32 { code.littleEndian(UInt32.self, at: instruction.offset) ?? 0 }
     guard var index = register(word(load), at: 16) else { return nil }
     for (number, step) in path.enumerated() {
+      // Behind a call the registers are others.
+      if step.instruction.flow.kind == .call { return nil }
       let this = word(step.instruction)
       if this & 0xff00_0010 == 0x5400_0000 {  // b.cond
         guard let compare = path[(number + 1)...].first(where: { !keepsFlags(word($0.instruction)) }) else {
@@ -207,6 +209,8 @@ enum AArch64: Architecture {
     guard instruction.effects != .unknown, let word = code.littleEndian(UInt32.self, at: instruction.offset) else {
       return true
     }
+    // SVE has its loads and stores where the first bit is 1 (Arm ARM C4.1).
+    if word & 0x9e00_0000 == 0x8400_0000 { return true }
     return word & 0x0a00_0000 == 0x0800_0000 && word >> 5 & 31 != 31
   }
 

@@ -324,7 +324,7 @@ enum X86_64: Architecture {
   }
 
   static func mayReadMemory(_ instruction: Instruction, in code: Span<UInt8>) -> Bool {
-    if instruction.effects == .unknown { return true }
+    if instruction.effects == .unknown || stringOpcode(of: instruction, in: code) != nil { return true }
     guard let memory = instruction.memory, instruction.operation != .loadAddress else { return false }
     return memory.base != stackPointer
   }

@@ -7,6 +7,8 @@ extension X86_64 {
   static func entries(loadedBy load: Instruction, after path: [FunctionCode.Step], in code: Span<UInt8>) -> Int? {
     guard var index = load.memory?.index else { return nil }
     for (number, step) in path.enumerated() {
+      // Behind a call the registers are others.
+      if step.instruction.flow.kind == .call { return nil }
       if let condition = condition(of: step.instruction, in: code) {
         // Loads and copies between the comparison and its branch leave the flags as they are.
         let rest = path[(number + 1)...]

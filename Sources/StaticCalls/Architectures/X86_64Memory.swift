@@ -27,6 +27,7 @@ extension X86_64 {
           base: .stackPointer, displacement: 0, size: 8, isRead: true, loaded: effects.writes.subtracting(stackPointer))
       ]
     }
+    if let opcode = stringOpcode(of: instruction, in: code) { return stringAccesses(opcode) }
     let operand = operandAccess(by: instruction)
     guard instruction.operation == .push else { return operand.map { [$0] } ?? [] }
     // What is pushed comes from a register, or from the operand in memory.
@@ -34,6 +35,36 @@ extension X86_64 {
       base: .stackPointer, displacement: -8, size: 8, isWrite: true,
       stored: operand == nil ? effects.reads.subtracting(stackPointer) : [])
     return [operand, pushed].compactMap { $0 }
+  }
+
+  /// The opcode of `ins`, `outs`, `movs`, `cmps`, `stos`, `lods`, `scas` and `xlat`, whose operands in memory stand in no ModRM byte (SDM,
+  /// appendix A); `nil` for all others.
+  static func stringOpcode(of instruction: Instruction, in code: Span<UInt8>) -> UInt8? {
+    let last = instruction.end - 1
+    switch code[last] {
+    case 0x6c...0x6f, 0xa4...0xa7, 0xaa...0xaf, 0xd7: break
+    default: return nil
+    }
+    // In front of the opcode there are prefixes and nothing else.
+    let isPlain = (instruction.offset..<last).allSatisfy { position in
+      switch code[position] {
+      case 0x26, 0x2e, 0x36, 0x3e, 0x40...0x4f, 0x64...0x67, 0xf0, 0xf2, 0xf3: true
+      default: false
+      }
+    }
+    return isPlain ? code[last] : nil
+  }
+
+  /// At `rsi` something is read, at `rdi` something is written, or read; how far from there depends on the count.
+  private static func stringAccesses(_ opcode: UInt8) -> [MemoryAccess] {
+    let accumulator = RegisterSet(Register(0))
+    let source = MemoryAccess(
+      base: .register(Register(6)), displacement: nil, size: 1, isRead: true,
+      loaded: [0xac, 0xad].contains(opcode) ? accumulator : [])
+    let target = MemoryAccess(
+      base: .register(Register(7)), displacement: nil, size: 1, isWrite: true,
+      stored: [0xaa, 0xab].contains(opcode) ? accumulator : [])
+    return [source, target]
   }
 
   private static func operandAccess(by instruction: Instruction) -> MemoryAccess? {

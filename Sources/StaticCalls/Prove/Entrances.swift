@@ -16,6 +16,8 @@ struct Entrances {
   private var takenAddresses: [SectionIndex: [Int]] = [:]
   /// Places in data that code refers to, or that symbols name: where tables may begin. In ascending order.
   private var dataLabels: [SectionIndex: [Int]] = [:]
+  /// What code refers to in data, with the field that does, in ascending order of the place.
+  private var labelReferences: [SectionIndex: [DataReference]] = [:]
   /// Sections whose code something refers to in a way that is not understood.
   private var unreadable: Set<SectionIndex> = []
 
@@ -49,6 +51,7 @@ struct Entrances {
       starts[section] = far.starts
     }
     for section in dataLabels.keys { dataLabels[section]?.sort() }
+    for section in labelReferences.keys { labelReferences[section]?.sort { $0.place < $1.place } }
     collectDistances(starts)
     for section in places.keys { places[section]?.sort() }
     for section in references.keys { references[section]?.sort { $0.place < $1.place } }
@@ -120,6 +123,28 @@ struct Entrances {
     return next < all.count ? all[next].lowerBound : nil
   }
 
+  /// Whether an offset lies in an object in data behind its start.
+  func isInside(anObjectAt offset: Int, in section: SectionIndex) -> Bool {
+    objects(at: offset, in: section).contains { $0.lowerBound != offset }
+  }
+
+  /// Whether anything but the function that takes a range of code names a place in a range of data: other code, data, or a symbol that other
+  /// objects can see.
+  func isNamed(_ data: Range<Int>, of section: SectionIndex, butBy function: Range<Int>, in code: SectionIndex) -> Bool
+  {
+    if named.sharedData[section]?.elements(in: data).isEmpty == false { return true }
+    let all = labelReferences[section] ?? []
+    let start = all.partitionPoint { $0.place >= data.lowerBound }
+    return all[start..<all.partitionPoint { $0.place >= data.upperBound }].contains {
+      $0.field.section != code || !function.contains($0.field.offset)
+    }
+  }
+
+  /// The places strictly inside of a range that an indirect jump may lead to.
+  func taken(inside range: Range<Int>, of section: SectionIndex) -> ArraySlice<Int> {
+    takenAddresses[section]?.elements(in: (range.lowerBound + 1)..<max(range.lowerBound + 1, range.upperBound)) ?? []
+  }
+
   /// The objects in data that hold an offset.
   private func objects(at offset: Int, in section: SectionIndex) -> [Range<Int>] {
     (named.dataObjects[section] ?? []).filter { $0.contains(offset) }
@@ -141,6 +166,8 @@ struct Entrances {
         let (section, place) = (named.section, named.offset)
         guard sections.contains(section) else {
           dataLabels[section, default: []].append(place)
+          labelReferences[section, default: []].append(
+            DataReference(place: place, field: Place(section: holder, offset: relocation.offset.rawValue)))
           continue
         }
         places[section, default: []].append(place)

@@ -4,7 +4,8 @@ import ObjectFile
 /// program, which describes places and leads no control to any of them.
 ///
 /// A table of labels could have the same form by accident, so all of it must fit: entries of two distances, the first to a direct branch whose
-/// relocation names a symbol, the second to a symbol that is not in code and whose name ends as the branch's does, with the flags of that branch.
+/// relocation names a symbol, the second to a symbol that is not in code, with the flags of that branch; and the names of
+/// the two differ in all entries by the same beginnings.
 func isTableOfSites(
   _ section: Section, _ architecture: any Architecture.Type, _ object: borrowing ObjectFile
 ) throws(ObjectFileError) -> Bool {
@@ -23,6 +24,7 @@ func isTableOfSites(
     }
   }
   guard relocations.count == entries * 2 else { return false }
+  var pairs: [[String]] = []
   for entry in 0..<entries {
     let (site, key) = (relocations[2 * entry], relocations[2 * entry + 1])
     guard let branch = try namedBranch(at: site, architecture, object), key.addend == branch.kind.flags else {
@@ -34,7 +36,9 @@ func isTableOfSites(
     {
       return false
     }
-    guard let (first, second) = lastBytes(of: branch.symbol, key.symbol, object), first == second else { return false }
+    guard let pair = prefixes(of: branch.symbol, key.symbol, object), pair.isEmpty || pairs.last ?? pair == pair
+    else { return false }
+    if !pair.isEmpty { pairs.append(pair) }
   }
   return true
 }
@@ -61,10 +65,15 @@ private func namedBranch(
   return nil
 }
 
-/// The last bytes of two symbols' names; `nil` where one has none.
-private func lastBytes(
-  of first: SymbolIndex, _ second: SymbolIndex, _ object: borrowing ObjectFile
-) -> (UInt8, UInt8)? {
-  guard let first = object.name(of: first).utf8.last, let second = object.name(of: second).utf8.last else { return nil }
-  return (first, second)
+/// How many characters the names of a trampoline and of its key must have in common at their end.
+private let shortestCallName = 2
+
+/// What two symbols' names begin with in front of what they have in common; `nil` where that is too little, or all of a name.
+private func prefixes(of first: SymbolIndex, _ second: SymbolIndex, _ object: borrowing ObjectFile) -> [String]? {
+  // A module's entry may name the trampoline itself.
+  if first == second { return [] }
+  let (first, second) = (object.name(of: first), object.name(of: second))
+  let common = zip(first.reversed(), second.reversed()).prefix { $0 == $1 }.count
+  guard common >= shortestCallName, common < first.count, common < second.count else { return nil }
+  return [String(first.dropLast(common)), String(second.dropLast(common))]
 }

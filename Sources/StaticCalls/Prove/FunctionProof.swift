@@ -56,19 +56,27 @@ struct FunctionProof {
         rounds += 1
         isComplete = known.add(jumps.targets)
       } while !isComplete && rounds < Self.mostRounds
-      let unexplained = references.filter { !jumps.fields.contains($0.field) && !ways.contains($0.place) }
-      isSettled = isComplete && unexplained.isEmpty
-      ways.formUnion(unexplained.map(\.place))
+      // Neither are the targets of tables that somebody else may jump through as well.
+      let shared = try SharedTables(jumps.tables, code, propagation, self.evaluator, entrances, object).targets
+      let unexplained = Set(references.filter { !jumps.fields.contains($0.field) }.map(\.place)).union(shared)
+      isSettled = isComplete && unexplained.isSubset(of: ways)
+      ways.formUnion(unexplained)
     } while !isSettled && rounds < Self.mostRounds
     (self.code, self.propagation) = (code, propagation)
     // Whoever calls the function from its start on does so anew.
     arrivals = ways.subtracting(instructionPlaces).union(pads.map(\.offset)).subtracting([range.lowerBound])
     namedInstructions = Set(instructionPlaces.compactMap { code.position(at: $0) })
     let own = OwnAddresses(stretch, relocations, self.evaluator, object)
+    // A jump behind the whole epilogue may lead back to where there is no frame.
+    let places = own.places(inside: range).union(entrances.taken(inside: range, of: section)).union(jumps.bases)
+      .union(code.jumps.values.flatMap(\.places))
+    let mayComeBack =
+      jumps.leaveFrame && !places.isEmpty && !StackDepth.isBelowStart(at: places, code, object)
+    let areUnknown = jumps.areUnknown || mayComeBack
     let isBounded =
       isSettled && !Self.mayBecomeJump(references.filter { !jumps.fields.contains($0.field) }, code, entrances, object)
       && !own.leadInside(range, butTo: jumps.bases)
-      && (!jumps.areUnknown || own.isEmpty && !entrances.isTaken(inside: range, of: section))
+      && (!areUnknown || own.isEmpty && !entrances.isTaken(inside: range, of: section))
     let isWhole = isBounded && !propagation.missesCode(of: code)
     obstacle = code.obstacle ?? (isWhole ? nil : .unboundedJump)
   }
@@ -88,18 +96,23 @@ struct FunctionProof {
       }
       return Set(named.map(\.field))
     }
+    // Each record with such a place must have another one: else some record's is a constant.
     return placeholders.contains { placeholder in
-      let record = (placeholder.offset - recordSize)...(placeholder.offset + recordSize)
-      let isInFunction = references.contains {
-        $0.field.section == placeholder.section && record.contains($0.field.offset) && !placeholders.contains($0.field)
+      func isNear(_ field: Place) -> Bool {
+        field.section == placeholder.section && (field.offset - placeholder.offset).magnitude <= recordSize
       }
+      let records = placeholders.filter(isNear).count
+      let inFunction = Set(
+        references.filter {
+          isNear($0.field) && !placeholders.contains($0.field) && $0.place != code.range.lowerBound
+        }.map(\.field))
       // A stub in another section leads back; a function is what the program calls at the place.
-      let isElsewhere = (entrances.named.fields[placeholder.section] ?? []).contains {
-        record.contains($0.offset) && $0.target.section != code.section
+      let elsewhere = (entrances.named.fields[placeholder.section] ?? []).filter {
+        isNear(Place(section: placeholder.section, offset: $0.offset)) && $0.target.section != code.section
           && object[$0.target.section].flags.contains(.execInstr)
           && !entrances.named.functionStarts.contains($0.target)
       }
-      return !isInFunction && !isElsewhere
+      return inFunction.count + elsewhere.count < records
     }
   }
 
@@ -170,6 +183,10 @@ private struct IndirectJumps {
   private(set) var bases: Set<Int> = []
   /// Whether there is a jump of which it is not known where it leads.
   private(set) var areUnknown = false
+  /// Whether there is one behind a whole epilogue.
+  private(set) var leaveFrame = false
+  /// The tables, with what was read of them.
+  private(set) var tables: [(table: JumpTable, contents: TableContents)] = []
 
   init(
     _ code: FunctionCode, _ propagation: Propagation, _ evaluator: Evaluator, _ thunks: [Int: Register?],
@@ -212,11 +229,12 @@ private struct IndirectJumps {
         return
       }
       targets[position] = found.targets
+      tables.append((table, found))
       fields.formUnion(found.fields)
       if let base = table.base, base.section == code.section { bases.insert(base.offset) }
     default:
       // Behind a whole epilogue a jump is a tail call: the function's own code finds no frame any more.
-      if !StackDepth.isBehindEpilogue(position, code, object) { areUnknown = true }
+      if StackDepth.isBehindEpilogue(position, code, object) { leaveFrame = true } else { areUnknown = true }
     }
   }
 

@@ -5,6 +5,8 @@ import ObjectFile
 struct TableContents {
   var targets = FunctionCode.JumpTargets()
   var fields: Set<Place> = []
+  /// What was read of the table, as section offsets.
+  var range = 0..<0
 
   /// Adds a target of which a field, or a constant, says that it is in a section.
   mutating func add(_ target: Int, in section: SectionIndex, _ code: FunctionCode) {
@@ -62,6 +64,7 @@ extension JumpTable {
       found.add(field.target.offset, in: field.target.section, code)
       slot += element.size
     }
+    found.range = table.offset..<slot
     return slot >= end ? found : nil
   }
 
@@ -70,10 +73,12 @@ extension JumpTable {
     from base: Int, _ known: Int?, _ code: FunctionCode, _ entrances: Entrances, _ object: borrowing ObjectFile
   ) throws(ObjectFileError) -> TableContents? {
     let size = object[table.section].contentSize
+    // An address in front of the table, to which an index is added, has another object around it.
+    if known == nil, entrances.isInside(anObjectAt: table.offset, in: table.section) { return nil }
     let end = known ?? min(size, entrances.objectEnd(at: table.offset, in: table.section) ?? .max)
     guard end <= size, try fields(to: end, entrances, object).isEmpty else { return nil }
     return object.withContents(of: table.section) { bytes in
-      var found = TableContents()
+      var found = TableContents(range: table.offset..<max(table.offset, end))
       for field in stride(from: table.offset, to: end - element.size + 1, by: element.size) {
         guard let value = self.value(at: field, in: bytes) else { return nil }
         let target = base &+ (value &<< shift)
@@ -107,6 +112,7 @@ extension JumpTable {
       }
       slot += element.size
     }
+    found.range = table.offset..<slot
     return slot >= end ? found : nil
   }
 

@@ -17,6 +17,8 @@ struct NamedPlaces {
   private(set) var distances: [SectionIndex: [DataField]] = [:]
   /// All fields of data with a relocation, by the section that holds them, in ascending order of the field.
   private(set) var fields: [SectionIndex: [DataField]] = [:]
+  /// Places in data that data, or a symbol that other objects can see, names, in ascending order.
+  private(set) var sharedData: [SectionIndex: [Int]] = [:]
   /// Symbols in data, as section offsets in no particular order.
   private(set) var dataLabels: [SectionIndex: [Int]] = [:]
   /// Objects in data, as symbols give them, in ascending order of their starts.
@@ -94,6 +96,7 @@ struct NamedPlaces {
           if symbol.type == .function, isInReach { functions[section, default: []].insert(offset..<(offset + size)) }
         } else {
           if isNew { dataLabels[section, default: []].append(offset) }
+          if symbol.binding != .local { sharedData[section, default: []].append(offset) }
           if symbol.type == .object, size > 0, isInReach {
             dataObjects[section, default: []].append(offset..<(offset + size))
           }
@@ -114,7 +117,10 @@ struct NamedPlaces {
         guard let place = Place(relocation.addend, from: relocation.symbol, object) else { continue }
         let (section, field) = (place.section, relocation.offset.rawValue)
         if purpose == .data { fields[holder, default: []].append(DataField(offset: field, target: place)) }
-        guard sections.contains(section) else { continue }
+        guard sections.contains(section) else {
+          if purpose == .data { sharedData[section, default: []].append(place.offset) }
+          continue
+        }
         switch purpose {
         case .code, .unwinding: break
         case .description: described[section, default: []].append(place.offset)
@@ -133,6 +139,7 @@ struct NamedPlaces {
   private mutating func sort() {
     for section in symbols.keys { symbols[section]?.sort() }
     for section in references.keys { references[section]?.sort { $0.place < $1.place } }
+    for section in sharedData.keys { sharedData[section]?.sort() }
     for section in described.keys { described[section]?.sort() }
     for section in instructions.keys { instructions[section]?.sort() }
     for section in alternatives.keys { alternatives[section]?.sort() }

@@ -44,6 +44,11 @@ struct OwnAddresses {
     }
   }
 
+  /// Those that lie strictly inside of the function.
+  func places(inside range: Range<Int>) -> Set<Int> {
+    places.filter { range.contains($0) && $0 != range.lowerBound }
+  }
+
   var isEmpty: Bool { places.isEmpty && !callsInside }
 
   /// Whether an address lies inside of the function that is not one of `bases`.

@@ -267,6 +267,8 @@ struct PossibleAddresses {
           walk.outcome.passed.insert(.stack)
           comesFromMemory = true
           written.formUnion(access.loaded)
+          // To a vector register, if it is not to one of these.
+          if access.loaded.isEmpty, !access.isWrite { walk.putInVector() }
         }
         if access.isRead, walk.followsPointers, !effects.reads.isDisjoint(with: registers) {
           written.formUnion(access.loaded)

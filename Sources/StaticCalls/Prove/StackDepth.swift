@@ -18,6 +18,18 @@ enum StackDepth {
     }
   }
 
+  /// Whether the stack pointer is certainly below its place at the function's start wherever control gets to some places.
+  static func isBelowStart(at places: Set<Int>, _ code: FunctionCode, _ object: borrowing ObjectFile) -> Bool {
+    object.withContents(of: code.section) { contents in
+      let depths = depths(of: code, contents, object)
+      return places.allSatisfy { place in
+        guard let position = code.position(at: place) else { return false }
+        let block = code.block(of: position)
+        return code.blocks[block].range.lowerBound == position && depths[block].map { $0 > 0 } == true
+      }
+    }
+  }
+
   private static func change(
     by instruction: Instruction, _ contents: Span<UInt8>, _ object: borrowing ObjectFile
   ) -> Int? {

@@ -140,7 +140,7 @@ struct FollowedAddresses {
     _ object: borrowing ObjectFile
   ) throws(ObjectFileError) -> [Int: PossibleAddresses.Target] {
     let (proof, code, holds) = (proof, proof.code, proof.obstacle == nil)
-    let architecture = proof.evaluator.architecture
+    let (architecture, index) = (proof.evaluator.architecture, proof.evaluator.locations.index)
     let certain = Set(sites.all.filter { $0.certainty != .maybe }.map(\.position))
     var unproved: [Int: PossibleAddresses.Target] = [:]
     try proof.propagation.forEach(code, object) { position, registers throws(ObjectFileError) in
@@ -150,16 +150,16 @@ struct FollowedAddresses {
       switch instruction.flow {
       case .call(.register(let register)), .jump(.register(let register)), .conditionalJump(.register(let register)):
         if proof.isThunk(at: position, object) { return }
-        if holds, registers[register].leadsElsewhere { return }
+        if holds, registers[register].leadsElsewhere(than: index) { return }
         target = .register(register)
       case .call(.memory), .jump(.memory), .conditionalJump(.memory):
         let value = try proof.evaluator.target(of: instruction, code, registers, object)
-        if holds || code.relocation(in: instruction) != nil, value.leadsElsewhere { return }
+        if holds || code.relocation(in: instruction) != nil, value.leadsElsewhere(than: index) { return }
         target = .memory
       case .call(.direct), .jump(.direct), .conditionalJump(.direct):
         guard let thunk = proof.thunks[position] else { return }
         if let register = thunk {
-          if holds, registers[register].leadsElsewhere { return }
+          if holds, registers[register].leadsElsewhere(than: index) { return }
           target = .register(register)
         } else {
           let name = code.relocation(in: instruction).map { object.name(of: $0.relocation.symbol) }
@@ -193,9 +193,11 @@ extension FunctionProof {
 
 extension Value {
   /// Whether a branch to it certainly goes to something else than a trampoline.
-  fileprivate var leadsElsewhere: Bool {
+  fileprivate func leadsElsewhere(than index: TrampolineIndex) -> Bool {
     switch self {
-    case .location(.external, _), .location(.place, _), .location(.globalOffsetTable, _), .jumpTarget: true
+    // Another object may have the last word on where a trampoline is that others can see, but it may be there.
+    case .location(.place(let place), _): index.trampoline(in: place.section, at: place.offset) == nil
+    case .location(.external, _), .location(.globalOffsetTable, _), .jumpTarget: true
     default: false
     }
   }
