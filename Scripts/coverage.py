@@ -186,6 +186,11 @@ def states(listing):
     return collections.Counter(site["state"] for site in listing["sites"])
 
 
+def calls_that_stay(listing):
+    """Branches alone: an address that may be called somewhere is judged anew after the calls around it are direct."""
+    return sum(1 for site in listing["sites"] if site["state"] == "stays indirect" and site.get("kind"))
+
+
 def count(sites):
     direct, no_call = 0, collections.Counter()
     made, left, functions = collections.Counter(), collections.Counter(), collections.defaultdict(collections.Counter)
@@ -238,8 +243,8 @@ def check_states(before, after):
             f"{old['not in table']} direct calls and {old['can be made direct']} that can be made direct became"
             f" {new['in table']} entries"
         )
-    if new["stays indirect"] != old["stays indirect"]:
-        failures.append(f"{old['stays indirect']} calls stay indirect before, {new['stays indirect']} after")
+    if calls_that_stay(after) != calls_that_stay(before):
+        failures.append(f"{calls_that_stay(before)} calls stay indirect before, {calls_that_stay(after)} after")
     if new["in table"] and after["table"] != "complete":
         failures.append(f"the table is {after['table']} after annotate")
     return failures
