@@ -173,6 +173,14 @@ import Testing
     ("a result", .passedOn, "call *(%rdi)\nlea __SCT__a(%rip), %rax\nret"),
     ("a result instead of the address", .passedOn, "mov $__SCT__a, %eax\nmov %rax, %rdi\ncall elsewhere\njmp *%rax"),
     ("the result of a function here", .passedOn, "mov $__SCT__a, %eax\nmov %rax, %rdi\ncall get\njmp *%rax"),
+    (
+      "taken along to another part", .passedOn,
+      "push %rbx\nmov __SCT__a@GOTPCREL(%rip), %rbx\ntest %edi, %edi\njne g.cold\npop %rbx\nret\n.section .text.unlikely\ng.cold: ret\n.text"
+    ),
+    (
+      "taken along to another part, beside a callback", .passedOn,
+      "push %rbx\nmov __SCT__a@GOTPCREL(%rip), %rbx\ntest %edi, %edi\njne g.cold\npop %rbx\njmp *%rsi\n.section .text.unlikely\ng.cold: ret\n.text"
+    ),
     ("stored", .stored, "lea __SCT__a(%rip), %rax\nmov %rax, (%rdi)\nmov 8(%rdi), %rax\njmp *%rax"),
     ("stored as an immediate", .stored, "movq $__SCT__a, (%rdi)\njmp *8(%rdi)"),
     (

@@ -387,6 +387,10 @@ import Testing
       ("behind the function", "adrp x9, .Lpool\nldr x9, [x9, :lo12:.Lpool]", ".p2align 3\n.Lpool: .quad __SCT__a"),
       ("by a literal", "ldr x9, .Lpool", ".p2align 3\n.Lpool: .quad __SCT__a"),
       (
+        "right behind a branch", "cbz x0, 1f\nadrp x9, .Lpool\nldr x9, [x9, :lo12:.Lpool]",
+        "1: b elsewhere\n.Lpool: .quad __SCT__a"
+      ),
+      (
         "behind another function", "adrp x9, .Lpool\nldr x9, [x9, :lo12:.Lpool]",
         ".type g, %function\ng: ret\n.size g, . - g\n.p2align 3\n.Lpool: .quad __SCT__a"
       ),

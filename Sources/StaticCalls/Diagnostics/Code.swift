@@ -478,9 +478,8 @@ public enum Code: String, CaseIterable, Sendable {
       Text(
         "the function cannot be decoded as a whole",
         """
-        The decoder does not know some bytes of the function, or a part of the function is in another section (.text.unlikely), which is
-        decoded by itself. So what registers hold there cannot be proved. The call stays as it is: it works, goes through the trampoline,
-        and is not patched.
+        The decoder does not know some bytes of the function. So what registers hold there cannot be proved. The call stays as it is: it
+        works, goes through the trampoline, and is not patched.
         """)
     case .unreadableTables:
       Text(

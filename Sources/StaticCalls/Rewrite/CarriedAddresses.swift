@@ -120,7 +120,9 @@ private struct Function {
       if let thunk = thunks[position], thunk.map(walk.carriers.contains) ?? true { return .reachesBranch }
       let relocation = relocation(in: instruction)
       let leavesFunction = instruction.flow.directTarget == nil || relocation != nil
-      if leavesFunction, !walk.carriers.isDisjoint(with: architecture.arguments) { found = .passedOn }
+      // A jump may lead to another part of the function, which finds all registers as they are.
+      let passes = instruction.flow.kind == .call ? walk.carriers.intersection(architecture.arguments) : walk.carriers
+      if leavesFunction, !passes.isEmpty { found = .passedOn }
       guard instruction.flow.kind == .call else { return jump(instruction, relocation, object) }
       // Code in the function itself may do anything with it: gcc's thunks that are part of the function return to it.
       if relocation == nil, let target = instruction.flow.directTarget, self.position(at: target) != nil {
