@@ -321,8 +321,9 @@ struct PossibleAddresses {
 
   private func branch(_ position: Int, _ registers: RegisterSet, _ walk: inout Walk) {
     let instruction = code.instructions[position]
-    // A jump may lead to another part of the function, which finds all registers as they are.
-    let passes = instruction.flow.kind == .call ? registers.intersection(architecture.arguments) : registers
+    // A direct jump may lead to another part of the function, which finds all registers as they are.
+    let mayLeadToPart = instruction.flow.isDirectBranch && instruction.flow.kind != .call
+    let passes = mayLeadToPart ? registers : registers.intersection(architecture.arguments)
     if !passes.isEmpty, code.target(of: instruction) == nil { walk.outcome.uses.insert(.passedOn) }
     guard let target = branches[position] else { return }
     let isReached: Bool

@@ -120,8 +120,9 @@ private struct Function {
       if let thunk = thunks[position], thunk.map(walk.carriers.contains) ?? true { return .reachesBranch }
       let relocation = relocation(in: instruction)
       let leavesFunction = instruction.flow.directTarget == nil || relocation != nil
-      // A jump may lead to another part of the function, which finds all registers as they are.
-      let passes = instruction.flow.kind == .call ? walk.carriers.intersection(architecture.arguments) : walk.carriers
+      // A direct jump may lead to another part of the function, which finds all registers as they are.
+      let mayLeadToPart = instruction.flow.isDirectBranch && instruction.flow.kind != .call
+      let passes = mayLeadToPart ? walk.carriers : walk.carriers.intersection(architecture.arguments)
       if leavesFunction, !passes.isEmpty { found = .passedOn }
       guard instruction.flow.kind == .call else { return jump(instruction, relocation, object) }
       // Code in the function itself may do anything with it: gcc's thunks that are part of the function return to it.
