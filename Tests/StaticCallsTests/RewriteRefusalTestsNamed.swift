@@ -391,6 +391,10 @@ import Testing
         "1: b elsewhere\n.Lpool: .quad __SCT__a"
       ),
       (
+        "right behind a load", "cbz x0, 1f\nadrp x9, .Lpool\nldr x9, [x9, :lo12:.Lpool]",
+        "1: ldr x0, elsewhere\n.Lpool: .quad __SCT__a"
+      ),
+      (
         "behind another function", "adrp x9, .Lpool\nldr x9, [x9, :lo12:.Lpool]",
         ".type g, %function\ng: ret\n.size g, . - g\n.p2align 3\n.Lpool: .quad __SCT__a"
       ),

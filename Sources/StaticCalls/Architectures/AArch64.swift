@@ -49,7 +49,10 @@ enum AArch64: Architecture {
     return !isTableEntry && !memoryAccesses(by: instruction, in: code).isEmpty
   }
 
-  static func fieldSize(of relocation: Relocation) -> Int { 4 }
+  /// R_AARCH64_ABS64, PREL64 and GOTREL64 (AAELF64, "Relocation codes").
+  private static let eightByteFields: Set<UInt32> = [257, 260, 307]
+
+  static func fieldSize(of relocation: Relocation) -> Int { eightByteFields.contains(relocation.type.rawValue) ? 8 : 4 }
 
   /// Instructions have other relocations.
   static func formsAddress(_ relocation: Relocation, in code: Span<UInt8>) -> Bool { false }

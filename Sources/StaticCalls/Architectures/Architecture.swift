@@ -19,7 +19,7 @@ protocol Architecture {
   /// Whether a relocation whose instruction seems to branch through memory can belong to nothing else, whatever was decoded.
   static func isOnlyInBranches(_ relocation: Relocation) -> Bool
 
-  /// The size of a relocation's field in code, in bytes.
+  /// The size of a relocation's field, in bytes; of one of fewer than four in data, perhaps more than it has.
   static func fieldSize(of relocation: Relocation) -> Int
 
   /// Whether a relocation of code that makes a distance is that of a branch or of an operand that counts from the instruction's

@@ -50,11 +50,14 @@ enum X86_64: Architecture {
   /// `ff 15` and `ff 25` before the field of R_X86_64_GOTPCRELX are a call and a jump: linkers rewrite them for less (psABI, B.2).
   static func isOnlyInBranches(_ relocation: Relocation) -> Bool { relocation.type == gotPCRelX }
 
+  /// R_X86_64_64, DTPMOD64 to TPOFF64, PC64, GOTOFF64, GOT64 to PLTOFF64, SIZE64 (psABI, "Relocation Types").
+  private static let eightByteFields: Set<UInt32> = [1, 16, 17, 18, 24, 25, 27, 28, 29, 30, 31, 33]
+
   static func fieldSize(of relocation: Relocation) -> Int {
     switch relocation.type {
     case pc8: 1
     case pc16: 2
-    case pc64: 8
+    case let type where eightByteFields.contains(type.rawValue): 8
     default: 4
     }
   }

@@ -58,13 +58,9 @@ struct Locations {
       try object.withRelocations(in: table) { relocations in
         for position in relocations.indices {
           let relocation = relocations[position]
-          // Whatever overlaps the eight bytes has a say in them. The field of a branch, the last of a function in front of its pool, has
-          // four bytes at most; others have eight.
+          // Whatever overlaps the eight bytes has a say in them.
           let distance = relocation.offset.rawValue &- place.offset
-          guard distance.magnitude < 8, relocation.type != .none else { continue }
-          if distance <= -4,
-            object.withContents(of: place.section, { architecture.field(of: relocation, in: $0) }) != .other
-          {
+          guard relocation.type != .none, distance < 8, distance > -architecture.fieldSize(of: relocation) else {
             continue
           }
           let location = location(of: relocation, instructionEnd: place.offset, object)
